@@ -1,0 +1,24 @@
+"""A cache that may be lost at any time."""
+
+from datetime import timedelta
+from typing import Protocol
+
+
+class Cache(Protocol):
+    """Bytes under keys. Losing it costs time, never truth: a broken engine reads as empty and is logged once."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None when missing, expired, or the engine is down."""
+        ...
+
+    async def set(self, key: str, value: bytes, *, ttl: timedelta) -> None:
+        """Keep it for at most `ttl`; an existing value is replaced. Nothing happens when the engine is down."""
+        ...
+
+    async def delete(self, *keys: str) -> None:
+        """Forget them; missing ones are no error."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise `application.errors.CacheUnavailable` unless the engine answers."""
+        ...

@@ -1,0 +1,306 @@
+"""What is stored, in the words of the domain.
+
+`get` returns None for a missing row; `add` raises `application.errors.AlreadyExists` where something is unique;
+`save` raises `application.errors.ConcurrentChange` when the stored version is not the one that was loaded
+(aggregates with a `version`: stored must equal ``entity.version - 1``, or be equal when nothing was bumped).
+Lists are keyset pages: `after` is the key of the last item seen, rows inserted meanwhile never shift a page.
+What is handed out are values: changing one changes nothing until it is saved.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from attrs import frozen
+
+from domain.access import Role
+from domain.conversations import Conversation, Message
+from domain.documents import Document, DocumentStatus, Stage
+from domain.ids import (
+    ChunkId,
+    CollectionId,
+    ConversationId,
+    DocumentId,
+    MessageId,
+    SessionId,
+    UserId,
+    WorkspaceId,
+)
+from domain.passages import Chunk, DocumentRef, Page
+from domain.users import LoginSession, User
+from domain.workspaces import Collection, Membership, Workspace
+
+
+class Users(Protocol):
+    """People."""
+
+    async def get(self, user_id: UserId) -> User | None:
+        """By id."""
+        ...
+
+    async def by_email(self, email: str) -> User | None:
+        """By normalised e-mail."""
+        ...
+
+    async def add(self, user: User) -> None:
+        """A new one; `AlreadyExists` (constraint ``uq_users_email``) when the e-mail is taken."""
+        ...
+
+    async def save(self, user: User) -> None:
+        """The present state of an existing one."""
+        ...
+
+    async def page(self, *, limit: int, after: UserId | None = None) -> list[User]:
+        """Oldest first."""
+        ...
+
+
+class LoginSessions(Protocol):
+    """Login sessions with their refresh tokens."""
+
+    async def get(self, session_id: SessionId) -> LoginSession | None:
+        """By id, revoked and expired ones too."""
+        ...
+
+    async def by_token(self, token_hash: bytes) -> LoginSession | None:
+        """The session whose present or spent token this is, locked until the transaction ends."""
+        ...
+
+    async def add(self, session: LoginSession) -> None:
+        """A new one."""
+        ...
+
+    async def save(self, session: LoginSession) -> None:
+        """The present state, spent tokens included."""
+        ...
+
+    async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
+        """Live ones, newest first."""
+        ...
+
+
+@frozen(kw_only=True)
+class WorkspaceOfUser:
+    """A workspace as one of its members sees it."""
+
+    workspace: Workspace
+    role: Role
+
+
+class Workspaces(Protocol):
+    """Workspaces and memberships."""
+
+    async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
+        """By id."""
+        ...
+
+    async def add(self, workspace: Workspace) -> None:
+        """A new one."""
+        ...
+
+    async def save(self, workspace: Workspace) -> None:
+        """The present state."""
+        ...
+
+    async def of_user(self, user_id: UserId) -> list[WorkspaceOfUser]:
+        """All they belong to, oldest membership first."""
+        ...
+
+    async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
+        """Their place in it."""
+        ...
+
+    async def add_member(self, membership: Membership) -> None:
+        """A new place; `AlreadyExists` when they have one."""
+        ...
+
+
+class Collections(Protocol):
+    """Collections of a workspace."""
+
+    async def get(self, collection_id: CollectionId) -> Collection | None:
+        """By id."""
+        ...
+
+    async def by_name(self, workspace_id: WorkspaceId, name: str) -> Collection | None:
+        """By exact name."""
+        ...
+
+    async def default(self, workspace_id: WorkspaceId) -> Collection:
+        """The collection that every workspace has."""
+        ...
+
+    async def add(self, collection: Collection) -> None:
+        """A new one; `AlreadyExists` (constraint ``uq_collections_workspace_id_name``) when the name is taken."""
+        ...
+
+    async def save(self, collection: Collection) -> None:
+        """The present state."""
+        ...
+
+    async def page(
+        self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
+    ) -> list[Collection]:
+        """Oldest first; who may see which is the caller's to decide."""
+        ...
+
+    async def readable_by(self, workspace_id: WorkspaceId, user_id: UserId, role: Role) -> frozenset[CollectionId]:
+        """All open ones, and the restricted ones that list the user; every one for admins and owners."""
+        ...
+
+    async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
+        """Documents that are not deleted; collections without any are 0."""
+        ...
+
+
+class DocumentSort(StrEnum):
+    """Orders of a list of documents."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    TITLE = "title"
+
+
+@frozen(kw_only=True)
+class DocumentQuery:
+    """Which documents of a workspace; deleted ones never show. None asks nothing."""
+
+    readable: frozenset[CollectionId]
+    collection_id: CollectionId | None = None
+    status: DocumentStatus | None = None
+    tag: str | None = None
+    text: str | None = None  # in title or filename, any case
+    sort: DocumentSort = DocumentSort.NEWEST
+
+
+class Documents(Protocol):
+    """Documents of a workspace."""
+
+    async def get(self, document_id: DocumentId) -> Document | None:
+        """By id, tombstones too."""
+        ...
+
+    async def get_many(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, Document]:
+        """Those there are, tombstones too."""
+        ...
+
+    async def find_duplicate(self, collection_id: CollectionId, sha256: str) -> Document | None:
+        """A document of that collection, not deleted, whose present revision has these bytes."""
+        ...
+
+    async def add(self, document: Document) -> None:
+        """A new one; its events are collected. `AlreadyExists` (constraint ``uq_documents_collection_sha256``)
+        when a race put the same bytes into the same collection first.
+        """
+        ...
+
+    async def save(self, document: Document) -> None:
+        """The present state; its events are collected."""
+        ...
+
+    async def report(
+        self, document_id: DocumentId, revision: int, stage: Stage, progress: float, now: datetime
+    ) -> bool:
+        """Note progress without a version. False when the revision is no longer the one worked on, or is deleted."""
+        ...
+
+    async def page(
+        self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
+    ) -> list[Document]:
+        """A page in the query's order, ties by id."""
+        ...
+
+    async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        """Queued or processing, not touched since: what a crash may have left without a job. All workspaces."""
+        ...
+
+    async def forget(self, document_id: DocumentId) -> None:
+        """Remove the row of a deleted document, after everything else of it is gone."""
+        ...
+
+
+@frozen(kw_only=True)
+class LivePassage:
+    """A chunk of a live revision and what is told of its document."""
+
+    chunk: Chunk
+    document: DocumentRef
+
+
+class Passages(Protocol):
+    """Chunks and pages."""
+
+    async def replace(
+        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+    ) -> None:
+        """Store a revision's chunks, and its pages each with its text, in place of what was there for it."""
+        ...
+
+    async def live(
+        self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
+    ) -> dict[ChunkId, LivePassage]:
+        """Those that belong to the live revision of a document, not deleted, in a readable collection."""
+        ...
+
+    async def of_document(
+        self, document_id: DocumentId, revision: int, *, limit: int, after: int | None = None
+    ) -> list[Chunk]:
+        """In reading order, from the ordinal after `after`."""
+        ...
+
+    async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
+        """One page with its text."""
+        ...
+
+    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
+        """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
+        ...
+
+
+class Conversations(Protocol):
+    """Conversations."""
+
+    async def get(self, conversation_id: ConversationId) -> Conversation | None:
+        """By id."""
+        ...
+
+    async def add(self, conversation: Conversation) -> None:
+        """A new one."""
+        ...
+
+    async def save(self, conversation: Conversation) -> None:
+        """The present state."""
+        ...
+
+    async def of_user(
+        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+    ) -> list[Conversation]:
+        """Newest first."""
+        ...
+
+
+class Messages(Protocol):
+    """Messages of conversations."""
+
+    async def get(self, message_id: MessageId) -> Message | None:
+        """By id."""
+        ...
+
+    async def add(self, message: Message) -> None:
+        """A new one."""
+        ...
+
+    async def save(self, message: Message) -> None:
+        """The present state, unless the stored one is already over: then nothing changes."""
+        ...
+
+    async def page(
+        self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
+    ) -> list[Message]:
+        """Oldest first."""
+        ...
+
+    async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
+        """The message and its ancestors, oldest first, the last `limit` of them."""
+        ...

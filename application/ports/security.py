@@ -1,0 +1,69 @@
+"""Passwords and tokens."""
+
+from datetime import datetime
+from typing import Protocol
+
+from attrs import field, frozen
+
+from domain.ids import SessionId, UserId
+
+
+class PasswordHasher(Protocol):
+    """Slow, salted password hashing, never on the event loop and never unbounded in number."""
+
+    async def hash(self, password: str) -> str:
+        """A PHC string; a new salt at each call."""
+        ...
+
+    async def verify(self, password: str, password_hash: str | None) -> bool:
+        """Whether they belong together. With None (no such user) it takes as long and answers False."""
+        ...
+
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Whether it was made with other parameters than today's."""
+        ...
+
+    def is_common(self, password: str) -> bool:
+        """Whether it is on the list of passwords that everybody tries first."""
+        ...
+
+
+@frozen(kw_only=True)
+class AccessClaims:
+    """What a valid access token says."""
+
+    user_id: UserId
+    session_id: SessionId
+    expires_at: datetime
+
+
+@frozen(kw_only=True)
+class OpaqueToken:
+    """A random secret and what is stored of it."""
+
+    secret: str = field(repr=False)  # URL-safe, at least 256 bits
+    digest: bytes = field(repr=False)  # SHA-256 of the secret
+
+
+class Tokens(Protocol):
+    """Signed access tokens and opaque random ones."""
+
+    def issue_access(self, claims: AccessClaims) -> str:
+        """A signed token that `read_access` takes back until it expires."""
+        ...
+
+    def read_access(self, token: str) -> AccessClaims:
+        """The claims of a genuine, unexpired token.
+
+        Raises `domain.errors.Unauthenticated` with code `token_expired` for an expired one and
+        `invalid_token` for anything else: garbage, another algorithm, key, issuer or audience.
+        """
+        ...
+
+    def new_opaque(self, prefix: str = "") -> OpaqueToken:
+        """A new secret that starts with `prefix`."""
+        ...
+
+    def digest(self, secret: str) -> bytes:
+        """What `new_opaque` stored for this secret."""
+        ...

@@ -1,0 +1,59 @@
+"""One transaction."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from application.ports.jobs import JobQueue
+from application.ports.repositories import (
+    Collections,
+    Conversations,
+    Documents,
+    LoginSessions,
+    Messages,
+    Passages,
+    Users,
+    Workspaces,
+)
+from domain.ids import WorkspaceId
+
+
+class UnitOfWork(Protocol):
+    """Repositories on one transaction.
+
+    Leaving the context rolls back whatever was not committed; `commit` is the last line one can point at.
+    Everything read inside is one consistent snapshot at Postgres' READ COMMITTED. Do not hold one across a model,
+    vector, Redis, file or network call. Raises `application.errors.DatabaseUnavailable` when Postgres
+    cannot be reached, on entering or at any later call.
+    """
+
+    users: Users
+    login_sessions: LoginSessions
+    workspaces: Workspaces
+    collections: Collections
+    documents: Documents
+    passages: Passages
+    conversations: Conversations
+    messages: Messages
+    jobs: JobQueue
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def commit(self) -> None:
+        """Write the jobs that follow from the events of saved aggregates (`application.reactions`), then commit."""
+        ...
+
+
+class UnitOfWorkFactory(Protocol):
+    """Makes units of work."""
+
+    def __call__(self, workspace_id: WorkspaceId | None) -> UnitOfWork:
+        """A new one bound to a workspace; None for what has none yet (log in, register, maintenance)."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` unless Postgres answers, `SchemaOutdated` unless it is at this version's schema."""
+        ...

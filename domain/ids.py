@@ -1,0 +1,24 @@
+"""Identifiers.
+
+Entities carry UUIDv7 (made by the `Ids` port, so that the domain asks no clock and no random source);
+chunks carry UUIDv5 of their place, so that writing the same chunk twice is harmless.
+"""
+
+from typing import NewType
+from uuid import UUID, uuid5
+
+UserId = NewType("UserId", UUID)
+SessionId = NewType("SessionId", UUID)
+ApiKeyId = NewType("ApiKeyId", UUID)
+WorkspaceId = NewType("WorkspaceId", UUID)
+CollectionId = NewType("CollectionId", UUID)
+DocumentId = NewType("DocumentId", UUID)
+ChunkId = NewType("ChunkId", UUID)
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+RoomId = NewType("RoomId", UUID)
+
+
+def chunk_id(document_id: DocumentId, revision: int, ordinal: int) -> ChunkId:
+    """The same (document, revision, ordinal) always gives the same id."""
+    return ChunkId(uuid5(document_id, f"{revision}/{ordinal}"))

@@ -1,0 +1,106 @@
+"""People and their login sessions."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import evolve, field, frozen, validators
+
+from domain.errors import InvalidInput, TokenReused, Unauthenticated, WeakPassword
+from domain.ids import SessionId, UserId
+from domain.times import aware
+
+MIN_PASSWORD_LENGTH: Final = 12
+MAX_PASSWORD_LENGTH: Final = 1024
+MAX_EMAIL_LENGTH: Final = 254
+MAX_NAME_LENGTH: Final = 200
+
+
+def normalise_email(email: str) -> str:
+    """Trim and lower-case; raises `InvalidInput` when it cannot be an address (RFC 5321 lengths)."""
+    cleaned = email.strip().lower()
+    local, at, host = cleaned.rpartition("@")
+    if (
+        not at
+        or not local
+        or "." not in host.strip(".")
+        or len(cleaned) > MAX_EMAIL_LENGTH
+        or any(c.isspace() or ord(c) < 32 for c in cleaned)  # noqa: PLR2004 control characters
+    ):
+        raise InvalidInput("This is not an e-mail address.", pointer="/email")
+    return cleaned
+
+
+def check_password(password: str, *, is_common: bool) -> None:
+    """Raise `WeakPassword` unless long enough and not on the list of common ones."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise WeakPassword(f"Use at least {MIN_PASSWORD_LENGTH} characters.", pointer="/password")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise InvalidInput(f"Use at most {MAX_PASSWORD_LENGTH} characters.", pointer="/password")
+    if is_common:
+        raise WeakPassword("This password is among the most used ones; choose another.", pointer="/password")
+
+
+@frozen(kw_only=True)
+class User:
+    """A person. `disabled_at` set means that nothing they hold works any more."""
+
+    id: UserId
+    email: str
+    name: str
+    password_hash: str = field(repr=False)
+    created_at: datetime = field(validator=aware)
+    disabled_at: datetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether they may log in and use what they hold."""
+        return self.disabled_at is None
+
+    def with_password(self, password_hash: str) -> "User":
+        """The same person with another password."""
+        return evolve(self, password_hash=password_hash)
+
+    def disabled(self, now: datetime) -> "User":
+        """Locked out as of now."""
+        return evolve(self, disabled_at=now)
+
+
+@frozen(kw_only=True)
+class LoginSession:
+    """One login on one device, kept alive by rotating refresh tokens.
+
+    Only hashes of tokens are kept. `spent` are the hashes of tokens already exchanged: one of them seen
+    again means that somebody holds a copy, and the whole session is revoked (RFC 9700, section 4.14.2).
+    """
+
+    id: SessionId
+    user_id: UserId
+    token_hash: bytes = field(repr=False)
+    spent: frozenset[bytes] = field(factory=frozenset, repr=False)
+    device: str = field(default="", validator=validators.max_len(400))
+    created_at: datetime = field(validator=aware)
+    last_used_at: datetime = field(validator=aware)
+    expires_at: datetime = field(validator=aware)
+    revoked_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether its access tokens still count."""
+        return self.revoked_at is None and now < self.expires_at
+
+    def rotate(self, *, presented: bytes, replacement: bytes, now: datetime, ttl: timedelta) -> "LoginSession":
+        """Exchange the present token for a new one.
+
+        Raises `TokenReused` when `presented` was spent before (the caller then revokes and saves),
+        `Unauthenticated` when the session is over or the token was never its own.
+        """
+        if presented in self.spent:
+            raise TokenReused("This refresh token was used before; the login session is revoked. Log in again.")
+        if presented != self.token_hash or not self.is_live(now):
+            raise Unauthenticated("The refresh token is not valid any more. Log in again.", code="invalid_token")
+        return evolve(
+            self, token_hash=replacement, spent=self.spent | {presented}, last_used_at=now, expires_at=now + ttl
+        )
+
+    def revoked(self, now: datetime) -> "LoginSession":
+        """Over as of now; revoking twice keeps the first time."""
+        return self if self.revoked_at else evolve(self, revoked_at=now)
