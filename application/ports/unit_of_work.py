@@ -55,5 +55,5 @@ class UnitOfWorkFactory(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Raise `DatabaseUnavailable` unless Postgres answers, `SchemaOutdated` unless it is at this version's schema."""
+        """Raise `DatabaseUnavailable` unless Postgres answers, `SchemaOutdated` unless its schema is this version's."""
         ...
