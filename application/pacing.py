@@ -14,6 +14,18 @@ class _End:
     error: BaseException | None
 
 
+async def _pump(items: AsyncIterator[T], queue: "asyncio.Queue[T | _End]") -> None:
+    try:
+        async for item in items:
+            queue.put_nowait(item)
+    except BaseException as error:
+        queue.put_nowait(_End(error))
+        if isinstance(error, asyncio.CancelledError):
+            raise
+    else:
+        queue.put_nowait(_End(None))
+
+
 async def paced(items: AsyncIterator[T], *, interval: float) -> AsyncGenerator[list[T]]:
     """Batches of what arrived: the first at once, then at most one every `interval` seconds, none empty.
 
@@ -21,20 +33,8 @@ async def paced(items: AsyncIterator[T], *, interval: float) -> AsyncGenerator[l
     raised after everything that came before it. Closing the iterator stops reading the source.
     """
     queue: asyncio.Queue[T | _End] = asyncio.Queue()
-
-    async def pump() -> None:
-        try:
-            async for item in items:
-                queue.put_nowait(item)
-        except BaseException as error:
-            queue.put_nowait(_End(error))
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        else:
-            queue.put_nowait(_End(None))
-
     loop = asyncio.get_running_loop()
-    pumping = asyncio.create_task(pump())
+    pumping = asyncio.create_task(_pump(items, queue))
     last = loop.time() - interval
     try:
         while True:
