@@ -114,7 +114,7 @@ class TomlFile(TomlConfigSettingsSource):
             raise ValueError(f"unknown settings: {', '.join(strange)}")
         return values
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
         try:
             return super()._read_file(file_path)
         except tomllib.TOMLDecodeError as error:
