@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import qdrant_edge as edge
 import uvicorn
@@ -144,7 +145,7 @@ class _Api:
     async def get_points(self, request: Request) -> Any:
         body = await _read(request, models.PointRequest)
         translate.only(body, "ids", "with_payload", "with_vector")
-        ids = [translate.point_id(each) for each in body.ids]
+        ids: list[int | UUID | str] = [translate.point_id(each) for each in body.ids]
         payload = translate.with_payload(body.with_payload, default=True)
         with engine_errors():
             found = self._collection(request).shard.retrieve(ids, payload, body.with_vector or False)
@@ -249,7 +250,7 @@ def _clear_payload(body: models.PointIdsList | models.FilterSelector) -> edge.Up
     return edge.UpdateOperation.clear_payload([translate.point_id(each) for each in body.points])
 
 
-def _operation(body: Any) -> edge.UpdateOperation:  # noqa: PLR0911 - one line a kind
+def _operation(body: Any) -> edge.UpdateOperation:
     match body:
         case models.UpsertOperation():
             return _upsert(body.upsert)
@@ -331,11 +332,11 @@ def _path(location: tuple[int | str, ...], data: Any) -> list[int | str]:
     """The part of an error's location that is in the body: names of alternatives are left out."""
     path: list[int | str] = []
     for part in location:
-        if (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            data = data[part]
-            path.append(part)
+        in_array = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not in_array and not (isinstance(data, dict) and part in data):
+            continue
+        data = data[part]
+        path.append(part)
     return path
 
 
@@ -345,8 +346,7 @@ def _answer(handler: Handler) -> Handler:
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
         try:
-            if unknown := set(request.query_params) - _KNOWN_PARAMETERS:
-                raise Unsupported(f"query parameter `{min(unknown)}` is not supported by the embedded engine")
+            _check_parameters(request)
             result = await handler(request)
         except Unsupported as error:
             return _error(400, str(error), began)
@@ -360,6 +360,11 @@ def _answer(handler: Handler) -> Handler:
         return _json({"time": time.perf_counter() - began, "status": "ok", "result": result})
 
     return endpoint
+
+
+def _check_parameters(request: Request) -> None:
+    if unknown := set(request.query_params) - _KNOWN_PARAMETERS:
+        raise Unsupported(f"query parameter `{min(unknown)}` is not supported by the embedded engine")
 
 
 def _json(content: Any, status: int = 200) -> Response:

