@@ -243,9 +243,10 @@ class _Cutter:
                 else:
                     next_round.extend(self._smaller(piece))
             waiting = next_round
-            done, waiting = done + [p for p in waiting if p.end - p.start == 1 and not p.path], [
-                p for p in waiting if p.end - p.start > 1 or p.path
-            ]
+            done, waiting = (
+                done + [p for p in waiting if p.end - p.start == 1 and not p.path],
+                [p for p in waiting if p.end - p.start > 1 or p.path],
+            )
         return sorted(done, key=lambda piece: (piece.own[0].start, piece.start))
 
     def _smaller(self, piece: _Piece) -> Iterator[_Piece]:

@@ -21,7 +21,9 @@ _ABBREVIATIONS: Final = frozenset(
     "sig dott ing avv "  # Italian
     "т.е т.д т.п г гг стр рис им ул".split()  # Russian
 )
-_NEEDS_FOLLOWER: Final = frozenset(("etc", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k", "usw", "т.д", "т.п"))
+_NEEDS_FOLLOWER: Final = frozenset(
+    ("etc", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k", "usw", "т.д", "т.п")
+)
 _CLOSERS: Final = "\"'”’»›)\\]}」』】）〉》］"  # noqa: RUF001
 _END: Final = re.compile(
     rf"(?P<stop>[.!?…‼⁇⁈⁉]+)[{_CLOSERS}]*(?=\s)"

@@ -43,9 +43,7 @@ class SentenceTransformerModel:
     Texts longer than `max_tokens` are cut. Raises `EmbedderUnavailable` when the model cannot be loaded.
     """
 
-    def __init__(
-        self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int | None = None) -> None:
         folder = find_model(name_or_path)
         self.name = folder.name
         self.dimensions = folder.dimensions

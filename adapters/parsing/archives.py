@@ -38,10 +38,7 @@ class Container:
         if sum(member.file_size for member in members) > limits.max_unpacked_bytes:
             raise too_much_text(f"it unpacks to more than {limits.max_unpacked_bytes // MIB:,} MiB")
         for member in members:
-            if (
-                member.file_size > RATIO_MATTERS_FROM
-                and member.file_size > max(member.compress_size, 1) * MAX_RATIO
-            ):
+            if member.file_size > RATIO_MATTERS_FROM and member.file_size > max(member.compress_size, 1) * MAX_RATIO:
                 raise too_much_text("it unpacks to many times its size, as no real document does")
         self._members = {member.filename: member for member in members}
 

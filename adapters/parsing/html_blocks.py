@@ -160,7 +160,10 @@ def _is_data(table: Any) -> bool:
     """Whether it is a table of facts, not the layout of a page of old."""
     if table.find(".//table") is not None:
         return False
-    return not any(cell.find(".//h1") is not None or cell.find(".//p/..") is not None and len(cell) > 6 for cell in table.iter("td"))
+    return not any(
+        cell.find(".//h1") is not None or cell.find(".//p/..") is not None and len(cell) > 6
+        for cell in table.iter("td")
+    )
 
 
 def _texts(element: Any) -> Iterator[str]:

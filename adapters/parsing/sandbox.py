@@ -118,7 +118,9 @@ class SandboxedParser:
         except TimeoutError as error:
             raise self._report("parse_timeout", media_type, _timeout()) from error
         except TooMuchOutput as error:
-            raise self._report("parse_output", media_type, too_much_text("its text and layout are too large")) from error
+            raise self._report(
+                "parse_output", media_type, too_much_text("its text and layout are too large")
+            ) from error
         except ChildGone as error:
             raise self._report("parser_crashed", media_type, await self._crash(process)) from error
         finally:

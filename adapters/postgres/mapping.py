@@ -226,9 +226,7 @@ def chunk_from(row: RowMapping) -> Chunk:
     )
 
 
-def page_values(
-    page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int
-) -> Values:
+def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> Values:
     return {
         "workspace_id": workspace_id,
         "document_id": document_id,
@@ -250,9 +248,7 @@ def page_from(row: RowMapping) -> Page:
         char_to=row["char_to"],
         width=row["width"],
         height=row["height"],
-        spans=tuple(
-            TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]
-        ),
+        spans=tuple(TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]),
     )
 
 

@@ -63,9 +63,7 @@ class PostgresWorkspaces:
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
         row = await self._session.one(
-            select(memberships).where(
-                memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
-            )
+            select(memberships).where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
         )
         return membership_from(row) if row else None
 
