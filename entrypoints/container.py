@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from adapters.embedding.cached import CachedEmbedder
+from adapters.embedding.client import HttpEmbedder
+from adapters.extractive.model import ExtractiveModel
 from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.claude.model import CitationsMode, ClaudeModel
-from adapters.embedding.cached import CachedEmbedder
-from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.tokens import from_model
-from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from attrs import field, frozen
-from pydantic import SecretStr
-
 from adapters.embedded.addresses import Engine, EngineAddresses
 from adapters.embedded.engines import EmbeddedEngines
 from adapters.embedded.starting import EngineOptions
 from adapters.embedding.client import HttpEmbedder
+from attrs import field, frozen
+from pydantic import SecretStr
+
 from adapters.embedding.folder import DEFAULT_MODEL, find_model
 from adapters.postgres import migrations
 from application.use_cases import UseCases
@@ -74,9 +74,8 @@ async def open_host(settings: Settings, *, role: str, attach: bool) -> AsyncIter
         find_model(options.embedding_model)  # a missing folder is said before anything is started
     async with EmbeddedEngines.open(
         settings.data_dir, need=needed, role=role, attach=attach, options=options
-    ) as engines:
-        async with _opened(with_secret_key(settings), engines, owner=not engines.attached) as host:
-            yield host
+    ) as engines, _opened(with_secret_key(settings), engines, owner=not engines.attached) as host:
+        yield host
 
 
 @asynccontextmanager

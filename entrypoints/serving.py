@@ -40,8 +40,8 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port."
         ) from error
     sock.listen(2048)
-    sock.setblocking(False)  # noqa: FBT003 the standard library's name
-    sock.set_inheritable(True)  # noqa: FBT003
+    sock.setblocking(False)
+    sock.set_inheritable(True)
     return sock
 
 
