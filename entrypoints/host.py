@@ -72,9 +72,10 @@ async def open_host(settings: Settings, *, role: str, attach: bool) -> AsyncIter
     )
     if Engine.EMBEDDING in needed:
         find_model(options.embedding_model)  # a missing folder is said before anything is started
-    async with EmbeddedEngines.open(
-        settings.data_dir, need=needed, role=role, attach=attach, options=options
-    ) as engines, _opened(with_secret_key(settings), engines, owner=not engines.attached) as host:
+    async with (
+        EmbeddedEngines.open(settings.data_dir, need=needed, role=role, attach=attach, options=options) as engines,
+        _opened(with_secret_key(settings), engines, owner=not engines.attached) as host,
+    ):
         yield host
 
 
@@ -124,7 +125,7 @@ def _filled(settings: Settings, engines: EmbeddedEngines) -> Settings:
 async def embedding_model(settings: Settings) -> EmbeddingModel:
     """Name and dimensions; a foreign server is asked for what no setting says."""
     asked_for = settings.embedding_model or DEFAULT_MODEL
-    name = find_model(asked_for).name if Path(asked_for).is_dir() else asked_for
+    name = _model_name(asked_for)
     if settings.embedding_dimensions is not None:
         return EmbeddingModel(name=name, dimensions=settings.embedding_dimensions)
     if settings.embedding_url is None:
@@ -137,8 +138,13 @@ async def embedding_model(settings: Settings) -> EmbeddingModel:
         await client.aclose()
 
 
+def _model_name(asked_for: str) -> str:
+    """A folder's name carries a fingerprint of what lies in it."""
+    return find_model(asked_for).name if Path(asked_for).is_dir() else asked_for
+
+
 def with_secret_key(settings: Settings) -> Settings:
-    """With a secret key: the given one, else, where Postgres is embedded, one made once and kept in the data directory."""
+    """With the key that is given, or, where Postgres is embedded, one made once and kept in the data directory."""
     if settings.secret_key is not None:
         return settings
     if not settings.postgres_is_embedded:
