@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from adapters.parsing.failures import corrupt, encrypted, too_much_text
 from adapters.parsing.limits import MIB, Limits
@@ -42,7 +42,7 @@ class Container:
                 raise too_much_text("it unpacks to many times its size, as no real document does")
         self._members = {member.filename: member for member in members}
 
-    def __enter__(self) -> "Container":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
