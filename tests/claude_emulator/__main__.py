@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from contextlib import suppress
 
 from tests.claude_emulator.server import ClaudeEmulator
 
@@ -19,7 +20,5 @@ async def _serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="claude_emulator", description="The Messages API, emulated.")
     parser.add_argument("--port", type=int, default=8900)
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(_serve(parser.parse_args().port))
-    except KeyboardInterrupt:
-        pass

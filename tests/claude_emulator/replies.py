@@ -63,11 +63,12 @@ def _bad_citation(body: Json, options: Json) -> Message:
     """`how`: unknown_source, out_of_range or wrong_text; the rest of the answer is the reader's."""
     content = reader.read(body)
     forged = reader.cited(search_results(body)[0], 0, 0)
-    wrong: Block = {
+    forgeries: dict[str, Block] = {
         "unknown_source": {"source": "kb://nowhere/nothing"},
         "out_of_range": {"start_block_index": 98, "end_block_index": 99},
         "wrong_text": {"cited_text": "Nobody ever wrote this."},
-    }[options.get("how", "unknown_source")]
+    }
+    wrong = forgeries[options.get("how", "unknown_source")]
     forged["citations"] = [forged["citations"][0] | wrong]
     return Message(content=[*content, forged])
 
