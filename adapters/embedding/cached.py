@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from adapters.embedding.model import Kind
+from application.errors import EmbedderUnavailable
 from application.ports.cache import Cache
 from application.ports.embedding import Embedder, Vector
 
@@ -80,7 +81,10 @@ class CachedEmbedder(Embedder):
         await self._cache.set_many(encoded, ttl=ttl)
 
     def _decoded(self, value: bytes | None) -> Vector | None:
-        if value is None or len(value) != 4 * self._embedder.dimensions:
+        try:
+            if value is None or len(value) != 4 * self._embedder.dimensions:
+                return None
+        except EmbedderUnavailable:  # not known before the first answer, so that nothing can be checked yet
             return None
         vector: list[float] = np.frombuffer(value, "<f4").tolist()
         return vector

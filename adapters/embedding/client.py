@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
+from attrs import frozen
 
 from adapters.embedding.model import Kind
 from application.errors import EmbedderUnavailable
@@ -21,13 +22,21 @@ _IN_FLIGHT: Final = 2  # requests of one call, so that the server never waits fo
 _RETRY_SECONDS: Final = 0.25
 
 
+@frozen(kw_only=True)
+class TimeLimits:
+    """In seconds."""
+
+    query: float = 15.0  # one request
+    passages: float = 180.0  # one request; it may wait behind those of others
+    connect: float = 3.0  # also how long a server that does not listen is tried again
+    loading: float = 60.0  # how long a server that says it is loading (503) or full (429) is asked again
+
+
 class HttpEmbedder(Embedder):
     """Calls ``POST {url}/embeddings``; `url` ends in ``/v1`` (added when it has no path). Close with `aclose()`.
 
     `model` is the name sent; `name` what vectors are told apart by, `model` when missing. Without `dimensions`
-    they are asked for by embedding a word: call `discover()` before the property is used. Times are in seconds:
-    `query_timeout` and `passage_timeout` for one request, `load_timeout` for how long a server that is loading
-    (503) or full (429) is asked again, `connect_timeout` for one that does not listen.
+    they are learnt from the first answer: call `discover()` before the property is used.
     """
 
     def __init__(
@@ -38,10 +47,7 @@ class HttpEmbedder(Embedder):
         api_key: str | None = None,
         name: str | None = None,
         dimensions: int | None = None,
-        query_timeout: float = 15.0,
-        passage_timeout: float = 180.0,
-        load_timeout: float = 60.0,
-        connect_timeout: float = 3.0,
+        limits: TimeLimits = TimeLimits(),
     ) -> None:
         parsed = httpx.URL(url)
         base = parsed.copy_with(path="/v1/") if parsed.path in {"", "/"} else parsed
@@ -49,16 +55,14 @@ class HttpEmbedder(Embedder):
         self._http = httpx.AsyncClient(
             base_url=base,
             headers=headers,
-            timeout=httpx.Timeout(passage_timeout, connect=connect_timeout),
+            timeout=httpx.Timeout(limits.passages, connect=limits.connect),
             limits=httpx.Limits(max_connections=32, keepalive_expiry=60),
             trust_env=False,
         )
         self._model = model
         self._name = name or model
         self._dimensions = dimensions
-        self._timeouts: dict[Kind, float] = {"query": query_timeout, "passage": passage_timeout}
-        self._load_timeout = load_timeout
-        self._connect_timeout = connect_timeout
+        self._limits = limits
 
     @property
     def name(self) -> str:
@@ -103,7 +107,7 @@ class HttpEmbedder(Embedder):
 
     async def ping(self) -> None:
         """Embed a word, without patience for a server that is still loading."""
-        await self._attempt(["ping"], "query", self._connect_timeout)
+        await self._attempt(["ping"], "query", self._limits.connect)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -111,28 +115,31 @@ class HttpEmbedder(Embedder):
 
     async def _embed(self, texts: Sequence[str], kind: Kind) -> list[Vector]:
         """Ask again while the server says that it will be able to, or for a moment when nobody listens."""
+        limit = self._limits.query if kind == "query" else self._limits.passages
         start = time.monotonic()
         while True:
             try:
-                return await self._attempt(texts, kind, self._timeouts[kind])
+                return await self._attempt(texts, kind, limit)
             except EmbedderUnavailable as error:
-                patience = self._load_timeout if error.retry_after else self._connect_timeout
-                if error.retry_after is None and not isinstance(error.__cause__, httpx.TransportError):
-                    raise
-                if isinstance(error.__cause__, httpx.ReadTimeout):
-                    raise
-                if time.monotonic() - start + _RETRY_SECONDS > patience:
+                if time.monotonic() - start + _RETRY_SECONDS > self._patience(error):
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _attempt(self, texts: Sequence[str], kind: Kind, timeout: float) -> list[Vector]:
+    def _patience(self, error: EmbedderUnavailable) -> float:
+        """Seconds after the first request in which asking again makes sense."""
+        if error.retry_after is not None:
+            return self._limits.loading
+        lost = isinstance(error.__cause__, httpx.TransportError) and not isinstance(error.__cause__, httpx.ReadTimeout)
+        return self._limits.connect if lost else 0.0
+
+    async def _attempt(self, texts: Sequence[str], kind: Kind, seconds: float) -> list[Vector]:
         body = {"input": list(texts), "model": self._model, "encoding_format": "base64"}
         with http_errors():
             response = await self._http.post(
                 "embeddings",
                 json=body,
                 headers={"X-Priority": kind},
-                timeout=httpx.Timeout(timeout, connect=self._connect_timeout),
+                timeout=httpx.Timeout(seconds, connect=self._limits.connect),
             )
         _check(response)
         vectors = _vectors(response)
