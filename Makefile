@@ -3,7 +3,10 @@
 #   PYTHON=python3.12 make install     another interpreter
 #   PIP_EXTRA_INDEX_URL=… make run     pip's own settings are honoured, here for an index of CPU builds of torch
 
-PYTHON ?= python3
+# The first of these that is young enough; without any, python3, whose age is then told.
+YOUNG  := -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" $(YOUNG) && echo "$$p" && break; done),python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
@@ -62,10 +65,11 @@ clean: ## Remove the environment and what tools leave behind; data stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) $(YOUNG) || { \
 		echo 'Reading Room needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
 	@echo 'Making $(VENV) …'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo 'This Python lacks its venv or ensurepip module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 
 $(RUNTIME): requirements.lock pyproject.toml tools/relocate.py | $(BIN)/python
 	@echo 'Installing what it takes to run; the first time takes minutes …'
