@@ -54,7 +54,7 @@ def translated() -> Iterator[None]:
         raise translation from error
 
 
-def translate(error: BaseException) -> Exception | None:
+def translate(error: BaseException) -> Exception | None:  # noqa: PLR0911 a table, read from top to bottom
     """The error to raise instead; None where it says nothing that callers could act upon."""
     cause = _driver_error(error)
     state: str | None = getattr(cause, "sqlstate", None)
