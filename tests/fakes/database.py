@@ -101,9 +101,10 @@ class FakeTransaction:
     def rows(self, table: str) -> Iterator[Any]:
         """Copies of the rows that it may see."""
         self.database.check()
-        merged = self.database.table(table) | {key: row for (name, key), row in self._writes.items() if name == table}
-        for row in merged.values():
-            if row is not None and self._may_see(table, row):
+        if table == SESSIONS and self.workspace_id is not None:
+            raise PermissionError("login sessions belong to no workspace")
+        for row in self._all(table):
+            if self._may_see(table, row):
                 yield _copy(row)
 
     def first(self, table: str, wanted: Callable[[Any], bool]) -> Any:
@@ -135,7 +136,7 @@ class FakeTransaction:
             await self.lock(constraint, value)
             if any(unique_values(table, other).get(constraint) == value for other in self._all(table)):
                 raise AlreadyExists(f"{value} exists", constraint=constraint)
-        if any(primary == key for primary in self._keys(table)):
+        if self._writes.get((table, key), self.database.table(table).get(key)) is not None:
             raise AlreadyExists(f"{key} exists", constraint=f"pk_{table}")
         self.put(table, key, row)
 
@@ -184,17 +185,11 @@ class FakeTransaction:
         merged = self.database.table(table) | {key: row for (name, key), row in self._writes.items() if name == table}
         return [row for row in merged.values() if row is not None]
 
-    def _keys(self, table: str) -> list[Hashable]:
-        merged = self.database.table(table) | {key: row for (name, key), row in self._writes.items() if name == table}
-        return [key for key, row in merged.items() if row is not None]
-
     def _may_see(self, table: str, row: Any) -> bool:
         if self.workspace_id is None:
             return True
         if table == USERS:
             return any(member.user_id == row.id for member in self.rows(MEMBERSHIPS))
-        if table == SESSIONS:
-            raise PermissionError("login sessions belong to no workspace")
         return bool(_workspace_of(table, row) == self.workspace_id)
 
 
