@@ -1,5 +1,7 @@
 """Rows to values of the domain and back, by hand: the domain knows no tables."""
 
+# ruff: noqa: D103 each pair is told by its names and types
+
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
