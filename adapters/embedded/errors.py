@@ -33,3 +33,22 @@ class DataDirectoryInUse(EngineError):
         self.pid = pid
         self.path = path
         self.role = role
+
+
+def hint_for(problem: object) -> str:
+    """What helps against a problem that the system or an engine told of; "" when nothing is known to."""
+    text = str(problem)
+    for sign, hint in _HINTS:
+        if sign in text:
+            return hint
+    return ""
+
+
+_HINTS = (
+    ("No space left", "the disk is full"),
+    ("Permission denied", "the data directory must be writable"),
+    ("Operation not permitted", "the data directory must belong to the user of this process"),
+    ("Read-only", "the data directory must be writable"),
+    ("Address already in use", "another program listens there; start again"),
+    ("could not look up effective user", "give the user of this process a name in /etc/passwd, or set a database URL"),
+)

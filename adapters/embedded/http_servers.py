@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from adapters.embedded import sockets
-from adapters.embedded.errors import EngineFailed
+from adapters.embedded.errors import EngineFailed, hint_for
 from adapters.embedded.supervisor import ChildSpec
 
 KEY_VARIABLE = "READINGROOM_ENGINE_KEY"
@@ -33,7 +33,7 @@ def qdrant(
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise EngineFailed("qdrant", str(error), "the data directory must be writable") from error
+        raise EngineFailed("qdrant", str(error), hint_for(error)) from error
     return _prepare("qdrant", (*command, "--path", str(directory)), "/readyz", log=log, key=key, timeout=start_timeout)
 
 

@@ -37,11 +37,12 @@ class LogFile:
     def cut(self) -> None:
         """Copy a long one aside and empty it, while a child writes; lines written in between are lost."""
         if self._size() > self._limit:
-            self._predecessor.write_bytes(self._path.read_bytes()[-self._limit :])
+            with suppress(OSError):  # no room for the copy: then there is none
+                self._predecessor.write_bytes(self._path.read_bytes()[-self._limit :])
             os.truncate(self._path, 0)
             self._begin = 0
 
-    def last_error(self) -> str:
+    def last_words(self) -> str:
         """What the present child said last before it ended, preferring a line that looks like the cause; "" if none."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(max(self._begin, self._size() - _TAIL))

@@ -20,13 +20,14 @@ class PidFile:
         self._path = path
 
     def write(self, pid: int) -> None:
-        """Note a process that was just started."""
-        with suppress(psutil.NoSuchProcess):
+        """Note a process that was just started. Without room for the note it runs all the same."""
+        with suppress(psutil.NoSuchProcess, OSError):
             self._path.write_text(f"{pid} {psutil.Process(pid).create_time()}\n", encoding="ascii")
 
     def remove(self) -> None:
-        """Forget it."""
-        self._path.unlink(missing_ok=True)
+        """Forget it. A note that cannot be removed does no harm: its process is gone."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def leftover(self) -> psutil.Process | None:
         """The process that was noted, if it still runs."""

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+from hashlib import sha256
 from importlib.metadata import files
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import structlog
 from attrs import frozen
 
 from adapters.embedded import sockets
-from adapters.embedded.errors import EngineFailed
+from adapters.embedded.errors import EngineFailed, hint_for
 from adapters.embedded.pidfiles import end_process
 from adapters.embedded.supervisor import ChildSpec, Identity, launch_argv
 
@@ -43,8 +44,14 @@ local all all scram-sha-256
 host all all 127.0.0.1/32 scram-sha-256
 """
 
+# The role of transactions that row-level security holds in one workspace; migrations look for it under this name.
+_BOUND_ROLE = "readingroom_app"
+
 # Statements for the single-user server: one a line.
-_CREATE = f"CREATE ROLE {_ROLE} LOGIN CREATEDB\nCREATE DATABASE {DATABASE} OWNER {_ROLE}\n"
+_CREATE = (
+    f"CREATE ROLE {_ROLE} LOGIN CREATEDB\nCREATE ROLE {_BOUND_ROLE} NOLOGIN NOINHERIT\n"
+    f"GRANT {_BOUND_ROLE} TO {_ROLE}\nCREATE DATABASE {DATABASE} OWNER {_ROLE}\n"
+)
 
 
 @frozen(kw_only=True)
@@ -67,8 +74,8 @@ class PreparedPostgres:
 async def prepare(places: PostgresFiles, *, password: str, durable: bool = True) -> PreparedPostgres:
     """Make the cluster if there is none, end what a crash left, and say how to run it.
 
-    The role `readingroom` owns the database of the same name and gets `password` (letters and digits) anew each
-    time. With `durable` off a power cut may lose everything, and tests run faster.
+    The role `readingroom` owns the database of the same name and gets `password` (letters and digits).
+    With `durable` off a power cut may lose everything, and tests run faster.
     Raises `EngineFailed`.
     """
     try:
@@ -80,15 +87,15 @@ async def prepare(places: PostgresFiles, *, password: str, durable: bool = True)
         listen = sockets.choose(places.sockets, f".s.PGSQL.{_PORT}.lock", port=_PORT)
         if listen.directory is not None:
             _own(listen.directory, identity)
-        await _single_user(places.cluster, f"ALTER ROLE {_ROLE} PASSWORD '{password}'\n", identity)
+        await _set_password(places.cluster, password, identity)
     except OSError as error:
-        raise EngineFailed(_NAME, str(error), _hint(error)) from error
+        raise EngineFailed(_NAME, str(error), hint_for(error)) from error
     url = _url(listen, password)
     settings = {
         **_SETTINGS,
         **({} if durable else _FAST),
         "listen_addresses": "" if listen.directory else sockets.LOOPBACK,
-        "unix_socket_directories": f'"{listen.directory}"' if listen.directory else "",
+        "unix_socket_directories": str(listen.directory or ""),
         "port": str(listen.port),
     }
     options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
@@ -97,6 +104,7 @@ async def prepare(places: PostgresFiles, *, password: str, durable: bool = True)
         argv=(str(_binary("postgres")), "-D", str(places.cluster), *options),
         log=places.log,
         ready=lambda: _answers(url),
+        start_timeout=600.0,  # after a crash it first replays what was not yet in place
         start_attempts=4,  # backends of a killed predecessor may hold its shared memory a moment longer
         stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
         stop_timeout=30.0,
@@ -168,6 +176,16 @@ async def _create_if_missing(cluster: Path, identity: Identity | None) -> None:
     _log.info("database_cluster_created", path=str(cluster))
 
 
+async def _set_password(cluster: Path, password: str, identity: Identity | None) -> None:
+    """Only where it is another one than last time: of a new cluster, or one brought here from a backup."""
+    note = cluster / "readingroom.fingerprint"
+    fingerprint = sha256(password.encode()).hexdigest()
+    if note.exists() and note.read_text(encoding="ascii") == fingerprint:
+        return
+    await _single_user(cluster, f"ALTER ROLE {_ROLE} PASSWORD '{password}'\n", identity)
+    note.write_text(fingerprint, encoding="ascii")
+
+
 async def _single_user(cluster: Path, statements: str, identity: Identity | None) -> None:
     await _run(
         _binary("postgres"),
@@ -203,18 +221,7 @@ async def _run(program: Path, *arguments: str, identity: Identity | None, stdin:
     errors = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "error:"))]
     if process.returncode != 0 or errors:
         message = (errors or lines or [f"exited with {process.returncode}"])[0]
-        raise EngineFailed(_NAME, f"{program.name}: {message}", _hint(message))
-
-
-def _hint(problem: object) -> str:
-    text = str(problem)
-    if "No space left" in text:
-        return "the disk is full"
-    if "Permission denied" in text or "Read-only" in text:
-        return "the data directory must be writable"
-    if "could not look up effective user" in text:
-        return "give the user of this process a name in /etc/passwd, or set a database URL"
-    return ""
+        raise EngineFailed(_NAME, f"{program.name}: {message}", hint_for(message))
 
 
 def _check_version(cluster: Path) -> None:
@@ -228,15 +235,21 @@ def _check_version(cluster: Path) -> None:
 
 
 def _server_on(cluster: Path) -> psutil.Process | None:
-    """A server that still runs on this cluster; a note whose process id another program has now is removed."""
+    """A server that still runs on this cluster.
+
+    Postgres takes any process that has the id in its note for a running server, and does not start: another program
+    that was given the id later, or a dead server for which nobody waits (in a container without an init process).
+    Such a note is removed.
+    """
     note = cluster / "postmaster.pid"
     try:
         process = psutil.Process(int(note.read_text(encoding="utf-8").split()[0]))
-        if process.name().startswith("postgres") and cluster.samefile(process.cwd()):
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        if alive and process.name().startswith("postgres") and cluster.samefile(process.cwd()):
             return process
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
-    note.unlink(missing_ok=True)  # Postgres itself would take the other program for a server, and not start
+    note.unlink(missing_ok=True)
     return None
 
 
@@ -250,7 +263,7 @@ async def _end_leftover(cluster: Path) -> None:
 
 def _url(listen: sockets.Listen, password: str) -> str:
     if listen.directory is not None:
-        return f"postgresql://{_ROLE}:{password}@/{DATABASE}?host={sockets.escape(listen.directory)}"
+        return f"postgresql://{_ROLE}:{password}@/{DATABASE}?host={listen.directory}"
     return f"postgresql://{_ROLE}:{password}@{sockets.LOOPBACK}:{listen.port}/{DATABASE}"
 
 

@@ -2,14 +2,15 @@
 
 import os
 import random
+import re
 import socket
 from pathlib import Path
-from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import frozen
 
 LOOPBACK = "127.0.0.1"
 _PATH_LIMIT = 104 if os.uname().sysname == "Darwin" else 108  # sun_path, its closing zero included
+_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")  # nothing that a URL or a configuration file would read otherwise
 _PORTS = range(20_000, 32_000)  # below the ports that systems hand out for outgoing connections
 
 
@@ -18,19 +19,23 @@ class Listen:
     """A unix socket in a directory of its own, or a loopback port."""
 
     directory: Path | None = None
-    port: int = field(default=0)
+    port: int
 
 
 def choose(directory: Path, file_name: str, *, port: int) -> Listen:
-    """A unix socket ``directory/file_name`` where its path is short enough for the system, else a free port.
+    """A unix socket ``directory/file_name`` where the system and every client take such a path, else a free port.
 
-    `port` is what a unix socket counts as (Postgres puts it into the file name).
+    `port` is what a unix socket counts as (Postgres puts it into the file name). The directory is ours alone and
+    empty afterwards: what a killed engine left in it would be in the way.
     """
-    if len(os.fsencode(directory / file_name)) < _PATH_LIMIT:
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)
-        return Listen(directory=directory, port=port)
-    return Listen(port=free_port())
+    path = directory / file_name
+    if len(os.fsencode(path)) >= _PATH_LIMIT or not _PLAIN.fullmatch(str(path)):
+        return Listen(port=free_port())
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    for entry in directory.iterdir():
+        entry.unlink()
+    return Listen(directory=directory, port=port)
 
 
 def free_port() -> int:
@@ -51,8 +56,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def escape(path: Path) -> str:
-    """A path as part of a URL."""
-    return quote(str(path), safe="/")

@@ -15,7 +15,7 @@ from typing import IO, Self
 import structlog
 from attrs import field, frozen
 
-from adapters.embedded.errors import EngineFailed
+from adapters.embedded.errors import EngineFailed, hint_for
 from adapters.embedded.logs import LogFile
 from adapters.embedded.pidfiles import PidFile
 
@@ -84,6 +84,12 @@ class Child:
     def begin(self) -> None:
         """Start and from then on keep running."""
         self._task = asyncio.create_task(self._keep_running(), name=f"child {self.spec.name}")
+        self._task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """A probe that raised is a failure too."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(f"{type(error).__name__}: {error}")
 
     async def wait_ready(self) -> None:
         """Until it was ready once; `EngineFailed` when it will not be."""
@@ -92,26 +98,36 @@ class Child:
     async def stop(self) -> None:
         """Ask, wait, kill."""
         self._stopping = True
-        if self._process is not None and self._process.returncode is None:
-            self._signal(self.spec.stop_signal)
-            try:
-                async with asyncio.timeout(self.spec.stop_timeout):
-                    await self._process.wait()
-            except TimeoutError:
-                _log.warning("child_killed", child=self.spec.name, after_seconds=self.spec.stop_timeout)
-                self.kill()
-                await self._process.wait()
+        await self._end_process()
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
+            await self._end_process()  # one that was just being started
+        if self._pid_file is not None:
+            self._pid_file.remove()
+
+    async def _end_process(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._signal(self.spec.stop_signal)
+        try:
+            async with asyncio.timeout(self.spec.stop_timeout):
+                await process.wait()
+        except TimeoutError:
+            _log.warning("child_killed", child=self.spec.name, after_seconds=self.spec.stop_timeout)
+            self._signal_group(signal.SIGKILL)
+            await process.wait()
 
     def kill(self) -> None:
         """End it and its process group now."""
         self._stopping = True
+        self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: signal.Signals) -> None:
         if self.pid is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.killpg(self.pid, number)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None:
@@ -143,14 +159,15 @@ class Child:
             self.restarts += 1
 
     def _fail(self, reason: str) -> None:
-        last_words = self._log_file.last_error() if self._log_file else ""
-        failure = EngineFailed(self.spec.name, last_words or reason, f"see {self.spec.log}" if self.spec.log else "")
-        _log.error("child_failed", child=self.spec.name, reason=reason, last_words=last_words)
-        if self._ready.done():
-            self._on_failure(failure)
-        else:
+        last_words = self._log_file.last_words() if self._log_file else ""
+        message = last_words or reason
+        hint = hint_for(message) or (f"see {self.spec.log}" if self.spec.log else "")
+        failure = EngineFailed(self.spec.name, message, hint)
+        _log.error("child_failed", child=self.spec.name, reason=reason)
+        if not self._ready.done():
             self._ready.set_exception(failure)
             self._ready.exception()  # whoever waits gets it; nobody waiting is no error
+        self._on_failure(failure)
 
     async def _run_once(self) -> str:
         """Run one process to its end; how it ended."""
@@ -168,12 +185,14 @@ class Child:
         exited = asyncio.create_task(process.wait())
         try:
             if not await self._becomes_ready(exited):
-                self._signal(signal.SIGKILL)
-                await exited
+                await self._end_process()
                 return f"not ready after {self.spec.start_timeout:g} seconds"
             while not (await asyncio.wait({exited}, timeout=LogFile.CHECK_EVERY))[0]:
                 if self._log_file is not None:
                     self._log_file.cut()
+        except BaseException:
+            self._signal_group(signal.SIGKILL)
+            raise
         finally:
             exited.cancel()
         if self._pid_file is not None:
@@ -250,7 +269,7 @@ class Supervisor:
         return child
 
     async def wait_failed(self) -> EngineFailed:
-        """Returns when a child that had been ready has died too often to be restarted again."""
+        """Returns when a child could not be started, or has died too often to be started again."""
         if self._failed is None:
             raise RuntimeError("the supervisor is not open")
         return await asyncio.shield(self._failed)

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from adapters.embedded import sockets
-from adapters.embedded.errors import EngineFailed
+from adapters.embedded.errors import EngineFailed, hint_for
 from adapters.embedded.supervisor import ChildSpec
 
 _NAME = "valkey"
@@ -40,7 +40,6 @@ def prepare(directory: Path, *, socket_directory: Path, log: Path, password: str
             f"requirepass {password}",
             f"port {listen.port}",
             f"bind {sockets.LOOPBACK}",
-            f'dir "{directory.resolve()}"',
             "appendonly yes",
             "appendfsync everysec",
             "aof-load-truncated yes",
@@ -50,18 +49,19 @@ def prepare(directory: Path, *, socket_directory: Path, log: Path, password: str
             "maxmemory-policy noeviction",
         ]
         if listen.directory is not None:
-            lines += [f'unixsocket "{listen.directory / _SOCKET}"', "unixsocketperm 700"]
+            lines += [f"unixsocket {listen.directory / _SOCKET}", "unixsocketperm 700"]
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
     except OSError as error:
-        raise EngineFailed(_NAME, str(error), "the data directory must be writable") from error
+        raise EngineFailed(_NAME, str(error), hint_for(error)) from error
     url = _url(listen, password)
     spec = ChildSpec(
         name=_NAME,
-        argv=(str(_binary()), str(config)),
+        argv=(str(_binary()), str(config), "--dir", str(directory)),
         log=log,
         ready=lambda: _answers(url),
+        start_timeout=120.0,  # it reads all its data first
         orphan_signal=signal.SIGTERM,  # writes out what it has
     )
     return PreparedValkey(spec=spec, url=url)
@@ -76,7 +76,7 @@ def _binary() -> Path:
 
 def _url(listen: sockets.Listen, password: str) -> str:
     if listen.directory is not None:
-        return f"unix://:{password}@{sockets.escape(listen.directory / _SOCKET)}"
+        return f"unix://:{password}@{listen.directory / _SOCKET}"
     return f"redis://:{password}@{sockets.LOOPBACK}:{listen.port}"
 
 
