@@ -14,6 +14,8 @@ from attrs import field, frozen
 from adapters.embedded import http_servers, postgres, valkey
 from adapters.embedded.supervisor import Supervisor
 
+pytest_plugins = ["tests.left_out"]
+
 NewDatabase = Callable[[], Awaitable[str]]
 
 
