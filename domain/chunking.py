@@ -60,7 +60,7 @@ class _Piece:
         return self.units[self.overlap :]
 
 
-def cut(  # noqa: PLR0913 a pure function with its settings
+def cut(
     document: ParsedDocument,
     *,
     document_id: DocumentId,
@@ -243,9 +243,10 @@ class _Cutter:
                 else:
                     next_round.extend(self._smaller(piece))
             waiting = next_round
-            done, waiting = done + [p for p in waiting if p.end - p.start == 1 and not p.path], [
-                p for p in waiting if p.end - p.start > 1 or p.path
-            ]
+            done, waiting = (
+                done + [p for p in waiting if p.end - p.start == 1 and not p.path],
+                [p for p in waiting if p.end - p.start > 1 or p.path],
+            )
         return sorted(done, key=lambda piece: (piece.own[0].start, piece.start))
 
     def _smaller(self, piece: _Piece) -> Iterator[_Piece]:
@@ -299,7 +300,7 @@ class _Packer:
             return
         body = any(own.kind is not BlockKind.HEADING for own in self._units[self._overlap :])
         outer = unit.level <= 1 or not self._headings
-        if body and (self._tokens >= self._cutter.small or outer) or self._is_full(unit):
+        if (body and (self._tokens >= self._cutter.small or outer)) or self._is_full(unit):
             self.flush()
         while self._headings and self._headings[-1][0] >= unit.level:
             self._headings.pop()

@@ -10,23 +10,27 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof rev hon st jr sr sen rep gen col capt lt sgt gov pres messrs mt ft "  # English titles
-    "vs etc al cf ca approx e.g i.e viz no nos vol vols p pp fig figs eq eqs sec ch chap ed eds ref refs art para "
-    "inc ltd co corp dept univ est assn bros a.m p.m u.s u.k u.n d.c ph.d b.a m.a "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun "
-    "bzw usw ggf vgl evtl nr str abs z.b d.h u.a s.o bspw inkl zzgl hrsg jh hr fr abb kap tel "  # German
-    "mme mlle m mm av env éd n° p.ex "  # French
-    "sra srta dña ud uds núm pág págs "  # Spanish
-    "sig dott ing avv "  # Italian
-    "т.е т.д т.п г гг стр рис им ул".split()  # Russian
+# English titles and shorthand, months and days; German; French; Spanish; Italian; Russian
+_SHORTHAND: Final = """
+    mr mrs ms dr prof rev hon st jr sr sen rep gen col capt lt sgt gov pres messrs mt ft
+    vs etc al cf ca approx e.g i.e viz no nos vol vols p pp fig figs eq eqs sec ch chap ed eds ref refs art para
+    inc ltd co corp dept univ est assn bros a.m p.m u.s u.k u.n d.c ph.d b.a m.a
+    jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun
+    bzw usw ggf vgl evtl nr str abs z.b d.h u.a s.o bspw inkl zzgl hrsg jh hr fr abb kap tel
+    mme mlle m mm av env éd n° p.ex
+    sra srta dña ud uds núm pág págs
+    sig dott ing avv
+    т.е т.д т.п г гг стр рис им ул
+"""  # noqa: RUF001
+_ABBREVIATIONS: Final = frozenset(_SHORTHAND.split())
+_NEEDS_FOLLOWER: Final = frozenset(
+    ("etc", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k", "usw", "т.д", "т.п")
 )
-_NEEDS_FOLLOWER: Final = frozenset(("etc", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k", "usw", "т.д", "т.п"))
 _CLOSERS: Final = "\"'”’»›)\\]}」』】）〉》］"  # noqa: RUF001
 _END: Final = re.compile(
     rf"(?P<stop>[.!?…‼⁇⁈⁉]+)[{_CLOSERS}]*(?=\s)"
     rf"|[。！？｡．]+[{_CLOSERS}]*"  # noqa: RUF001
-    rf"|[।॥؟۔։።]+[{_CLOSERS}]*"
+    rf"|[।॥؟۔։።]+[{_CLOSERS}]*"  # noqa: RUF001
     r"|\n[^\S\n]*\n"
 )
 _WORD_BEFORE: Final = re.compile(r"[^\s(\[\"'“«„]+$")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -176,6 +176,9 @@ class Settings(BaseSettings):
         None, description="A server that speaks the OpenAI embeddings API; a process of its own when unset."
     )
     embedding_api_key: OptionalSecret = Field(None, description="The key of that server.")
+    embedding_dimensions: int | None = Field(
+        None, ge=1, le=65_536, description="Length of that server's vectors; asked of it when unset."
+    )
     embedding_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="`auto` picks the fastest that keeps cosine >= 0.999 to float32 on this processor."
     )
@@ -248,7 +251,7 @@ class Settings(BaseSettings):
         """The folder of original files."""
         if self.blob_url is None:
             return self.data_dir / "blobs"
-        return Path(urlsplit(self.blob_url).path)
+        return Path(unquote(urlsplit(self.blob_url).path))
 
     @property
     def answers_by(self) -> str:

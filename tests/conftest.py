@@ -1,6 +1,5 @@
 """Engines for every test that wants real ones: embedded, or those that ``READINGROOM_TEST_*_URL`` name."""
 
-import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -129,7 +128,7 @@ async def migrated_template(postgres_server: str) -> AsyncIterator[str]:
 
     name = f"template_{uuid4().hex}"
     await _execute(postgres_server, f"CREATE DATABASE {name}")
-    await asyncio.to_thread(upgrade, _other_database(postgres_server, name))
+    await upgrade(_other_database(postgres_server, name))
     yield name
     await _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -87,11 +87,12 @@ def test_every_skip_has_a_reason() -> None:
                 by_call = node.func.attr == "skip" and not node.args and "reason" not in given
                 if by_mark or by_call:
                     silent.append(f"{path}:{node.lineno}: {node.func.attr} without a reason")
-            bare = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and any(
-                isinstance(mark, ast.Attribute) and mark.attr in {"skip", "xfail"} for mark in node.decorator_list
-            )
-            if bare:
-                silent.append(f"{path}:{node.lineno}: a bare mark")
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                silent += [
+                    f"{path}:{node.lineno}: a bare mark"
+                    for mark in node.decorator_list
+                    if isinstance(mark, ast.Attribute) and mark.attr in {"skip", "xfail"}
+                ]
 
     assert not silent
 

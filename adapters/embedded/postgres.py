@@ -44,8 +44,14 @@ local all all scram-sha-256
 host all all 127.0.0.1/32 scram-sha-256
 """
 
+# The role of transactions that row-level security holds in one workspace; migrations look for it under this name.
+_BOUND_ROLE = "readingroom_app"
+
 # Statements for the single-user server: one a line.
-_CREATE = f"CREATE ROLE {_ROLE} LOGIN CREATEDB\nCREATE DATABASE {DATABASE} OWNER {_ROLE}\n"
+_CREATE = (
+    f"CREATE ROLE {_ROLE} LOGIN CREATEDB\nCREATE ROLE {_BOUND_ROLE} NOLOGIN NOINHERIT\n"
+    f"GRANT {_BOUND_ROLE} TO {_ROLE}\nCREATE DATABASE {DATABASE} OWNER {_ROLE}\n"
+)
 
 
 @frozen(kw_only=True)

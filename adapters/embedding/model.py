@@ -3,6 +3,7 @@
 Importing this module imports no torch; loading a model does, which takes some seconds.
 """
 
+import copy
 import os
 import time
 from collections.abc import Sequence
@@ -43,9 +44,7 @@ class SentenceTransformerModel:
     Texts longer than `max_tokens` are cut. Raises `EmbedderUnavailable` when the model cannot be loaded.
     """
 
-    def __init__(
-        self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int | None = None) -> None:
         folder = find_model(name_or_path)
         self.name = folder.name
         self.dimensions = folder.dimensions
@@ -89,17 +88,38 @@ class SentenceTransformerModel:
             return dtype
         tokens = self.tokenise(_PROBES)
         exact, exact_seconds = self._probe(tokens)
-        self._model.to(torch.bfloat16)
+        original, self._model = self._model, copy.deepcopy(self._model).to(torch.bfloat16)
         rounded, rounded_seconds = self._probe(tokens)
         cosine, gain = float((exact * rounded).sum(axis=1).min()), exact_seconds / rounded_seconds
         log.info("dtype_probed", bfloat16_gain=round(gain, 2), cosine=round(cosine, 5))
         if cosine >= MIN_COSINE and gain >= _MIN_GAIN:
             return "bfloat16"
-        self._model.to("cpu")  # the rounded weights are let go before the exact ones come back
+        self._model = original
         return "float32"
 
     def _probe(self, tokens: list[list[int]]) -> tuple[Vectors, float]:
-        """Vectors of the probe texts, and the seconds that the second pass took; the first one warms up."""
+        """Vectors of the probe texts, and the seconds that the faster of two passes took after a warm-up."""
         self.encode(tokens[:2])
-        start = time.perf_counter()
-        return self.encode(tokens), time.perf_counter() - start
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            vectors = self.encode(tokens)
+            seconds.append(time.perf_counter() - start)
+        return vectors, min(seconds)
+
+
+def _load(folder: ModelFolder, threads: int | None) -> Any:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: nothing may be downloaded
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would take turns with torch's
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    try:
+        return SentenceTransformer(str(folder.path), local_files_only=True).eval()
+    except Exception as error:
+        message = f"The embedding model in {folder.path} cannot be loaded: {type(error).__name__}."
+        raise EmbedderUnavailable(message) from error

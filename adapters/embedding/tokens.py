@@ -39,7 +39,7 @@ class ModelTokenCounter:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._max_tokens = window_of(folder) - int(self._tokenizer.num_special_tokens_to_add(False))  # noqa: FBT003
+        self._max_tokens = window_of(folder) - int(self._tokenizer.num_special_tokens_to_add(False))
 
     @property
     def max_tokens(self) -> int:

@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from adapters.parsing.failures import corrupt, encrypted, too_much_text
 from adapters.parsing.limits import MIB, Limits
@@ -38,14 +38,11 @@ class Container:
         if sum(member.file_size for member in members) > limits.max_unpacked_bytes:
             raise too_much_text(f"it unpacks to more than {limits.max_unpacked_bytes // MIB:,} MiB")
         for member in members:
-            if (
-                member.file_size > RATIO_MATTERS_FROM
-                and member.file_size > max(member.compress_size, 1) * MAX_RATIO
-            ):
+            if member.file_size > RATIO_MATTERS_FROM and member.file_size > max(member.compress_size, 1) * MAX_RATIO:
                 raise too_much_text("it unpacks to many times its size, as no real document does")
         self._members = {member.filename: member for member in members}
 
-    def __enter__(self) -> "Container":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -85,7 +85,9 @@ def handle(request: Request, formats: Mapping[str, Format]) -> Answer:
         return Answer(code=error.failure.code, message=error.failure.message)
     except MemoryError as error:
         return Answer(
-            code=FailureCode.PARSE_MEMORY, message="Reading the file needs more memory than is allowed.", where=_where(error)
+            code=FailureCode.PARSE_MEMORY,
+            message="Reading the file needs more memory than is allowed.",
+            where=_where(error),
         )
     except RecursionError as error:
         return Answer(
@@ -119,7 +121,9 @@ def _encoded(answer: Answer) -> bytes:
         return msgspec.json.encode(answer)
     except (MemoryError, ValueError) as error:
         return msgspec.json.encode(
-            Answer(code=FailureCode.PARSE_FAILED, message="The file's text could not be passed on.", where=_where(error))
+            Answer(
+                code=FailureCode.PARSE_FAILED, message="The file's text could not be passed on.", where=_where(error)
+            )
         )
 
 

@@ -40,7 +40,10 @@ _LEGACY: Final[Mapping[str, str]] = {
 _FOLDERS: Final = ((b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"))
 _CONTENT: Final = ((b"wordprocessingml", "docx"), (b"spreadsheetml", "xlsx"), (b"presentationml", "pptx"))
 _TEXT_NAMES: Final[Mapping[str, str]] = {
-    extension: row.media_type for row in FORMATS.values() if row.media_type in {MARKDOWN, PLAIN} for extension in row.extensions
+    extension: row.media_type
+    for row in FORMATS.values()
+    if row.media_type in {MARKDOWN, PLAIN}
+    for extension in row.extensions
 }
 _HTML: Final = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|div|p|h1|table)\b",
@@ -83,7 +86,9 @@ def media_type_of(head: bytes, filename: str) -> str:
 
 def _is_pdf(head: bytes, extension: str) -> bool:
     place = head[:1024].find(b"%PDF-")  # readers accept the mark anywhere in the first KiB
-    return place >= 0 and (not head[:place].strip(b"\xef\xbb\xbf \t\r\n\0") or extension == "pdf" or not looks_like_text(head[:place]))
+    return place >= 0 and (
+        not head[:place].strip(b"\xef\xbb\xbf \t\r\n\0") or extension == "pdf" or not looks_like_text(head[:place])
+    )
 
 
 def _zip(head: bytes, extension: str) -> str:

@@ -22,7 +22,19 @@ _MAX_STYLE_DEPTH: Final = 20
 _MAX_LEVEL: Final = 9
 _BREAKS: Final = {"br": "\n", "cr": "\n", "tab": "\t", "noBreakHyphen": "-", "ptab": "\t"}
 _WRAPPERS: Final = {"ins", "moveTo", "sdt", "sdtContent", "customXml", "smartTag", "AlternateContent", "Choice"}
-_UNSEEN: Final = {"del", "moveFrom", "instrText", "delText", "pPr", "rPr", "sectPr", "tcPr", "trPr", "sdtPr", "Fallback"}  # a fallback repeats its `Choice` for older programs
+_UNSEEN: Final = {
+    "del",
+    "moveFrom",
+    "instrText",
+    "delText",
+    "pPr",
+    "rPr",
+    "sectPr",
+    "tcPr",
+    "trPr",
+    "sdtPr",
+    "Fallback",
+}  # a fallback repeats its `Choice` for older programs
 
 
 @frozen

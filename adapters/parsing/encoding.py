@@ -45,7 +45,7 @@ def wide_encoding(data: bytes) -> str | None:
     return None
 
 
-def decode(data: bytes, declared: str | None = None) -> str:
+def decode(data: bytes, declared: str | None = None) -> str:  # noqa: PLR0911 one answer a step
     """Text of `data`; never raises. `declared` is what the document says of itself, believed where it decodes.
 
     Order: byte order mark, zero bytes of UTF-16, valid UTF-8, `declared`, UTF-8 with some damage, guesses.

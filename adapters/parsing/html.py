@@ -34,7 +34,9 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
     builder = DocumentBuilder(limits)
     for piece in pieces:
         builder.add(piece.kind, piece.text, level=piece.level)
-    return builder.finish(title=_title(root), language=root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang"))
+    return builder.finish(
+        title=_title(root), language=root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
+    )
 
 
 def declared_encoding(data: bytes) -> str | None:
@@ -43,9 +45,13 @@ def declared_encoding(data: bytes) -> str | None:
     if match is None:
         return None
     name = match.group(1).decode("ascii", "ignore").lower()
-    return {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}.get(
-        name, name
-    )
+    return {
+        "iso-8859-1": "cp1252",
+        "latin-1": "cp1252",
+        "us-ascii": "cp1252",
+        "gb2312": "gb18030",
+        "gbk": "gb18030",
+    }.get(name, name)
 
 
 def _tree(source: str) -> Any:

@@ -9,18 +9,21 @@ from attrs import frozen
 from adapters.parsing.building import one_line
 from domain.passages import BlockKind
 
-_UNSEEN: Final = frozenset(
-    "script style template noscript head meta link svg math canvas iframe object embed select datalist input button "
-    "textarea audio video map".split()
-)
-_INLINE: Final = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark nobr q rp rt ruby s samp small "
-    "span strike strong sub sup time tt u var wbr".split()
-)
+_UNSEEN_TAGS: Final = """
+    script style template noscript head meta link svg math canvas iframe object embed select datalist input button
+    textarea audio video map
+"""
+_INLINE_TAGS: Final = """
+    a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark nobr q rp rt ruby s samp small
+    span strike strong sub sup time tt u var wbr
+"""
+_UNSEEN: Final = frozenset(_UNSEEN_TAGS.split())
+_INLINE: Final = frozenset(_INLINE_TAGS.split())
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _ITEMS: Final = frozenset(("li", "dt", "dd"))
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _MAX_DEPTH: Final = 400
+_MAX_CELL_PARAGRAPHS: Final = 3  # of a table of facts
 
 
 @frozen
@@ -158,9 +161,10 @@ def _hidden(element: Any) -> bool:
 
 def _is_data(table: Any) -> bool:
     """Whether it is a table of facts, not the layout of a page of old."""
-    if table.find(".//table") is not None:
-        return False
-    return not any(cell.find(".//h1") is not None or cell.find(".//p/..") is not None and len(cell) > 6 for cell in table.iter("td"))
+    return table.find(".//table") is None and not any(
+        cell.find(".//h1") is not None or sum(1 for _ in cell.iter("p")) > _MAX_CELL_PARAGRAPHS
+        for cell in table.iter("td")
+    )
 
 
 def _texts(element: Any) -> Iterator[str]:

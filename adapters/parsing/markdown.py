@@ -39,7 +39,7 @@ class _Walk:
         self._lists = 0
         self._row: list[str] | None = None
 
-    def take(self, token: Token) -> None:
+    def take(self, token: Token) -> None:  # noqa: C901 one case a kind of token
         match token.type:
             case "front_matter":
                 self._front_matter(token.content)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -113,11 +114,7 @@ def _heading_levels(pages: list[PageLines], body: float) -> dict[float, int]:
 
 def paragraphs(lines: tuple[Line, ...]) -> Iterator[list[Line]]:
     """Runs of lines that belong together: same size, usual distance, downwards, no new bullet."""
-    gaps = [
-        b.box[1] - a.box[1]
-        for a, b in zip(lines, lines[1:], strict=False)
-        if 0 < b.box[1] - a.box[1] < 4 * max(a.size, 1)
-    ]
+    gaps = [b.box[1] - a.box[1] for a, b in pairwise(lines) if 0 < b.box[1] - a.box[1] < 4 * max(a.size, 1)]
     usual = median(gaps) if gaps else 0.0
     current: list[Line] = []
     for line in lines:

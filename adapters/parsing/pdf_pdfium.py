@@ -122,7 +122,12 @@ class _Placement:
         self._width, self._height = width, height
 
     def shown(self, box: Box) -> Box:
-        left, bottom, right, top = box[0] - self._left, box[1] - self._bottom, box[2] - self._left, box[3] - self._bottom
+        left, bottom, right, top = (
+            box[0] - self._left,
+            box[1] - self._bottom,
+            box[2] - self._left,
+            box[3] - self._bottom,
+        )
         match self._rotation:
             case 90:
                 return bottom, left, top, right

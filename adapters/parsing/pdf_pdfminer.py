@@ -23,7 +23,7 @@ logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes the docume
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """pdfminer fails on damaged files with every kind of exception there is."""
+    """What it fails on damaged files with every kind of exception there is."""
     try:
         yield
     except (ParsingFailed, MemoryError, RecursionError):

@@ -46,7 +46,9 @@ class ParsingProcess:
         """A fresh child. It inherits the module path and the locale, and no other part of the environment,
         since that is where a service keeps its secrets.
         """
-        environment = {name: os.environ[name] for name in ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        environment = {
+            name: os.environ[name] for name in ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH") if name in os.environ
+        }
         environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
         process = await asyncio.create_subprocess_exec(
             sys.executable,

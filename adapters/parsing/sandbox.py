@@ -41,7 +41,8 @@ class SandboxedParser:
         formats: Mapping[str, Format] = FORMATS,
     ) -> None:
         self._limits = limits or Limits()
-        self._slots = asyncio.Semaphore(concurrency or os.cpu_count() or 1)
+        self._concurrency = concurrency or os.cpu_count() or 1
+        self._slots = asyncio.Semaphore(self._concurrency)
         self._files_per_child = files_per_child
         self._formats = formats
         self._idle: list[ParsingProcess] = []
@@ -70,10 +71,12 @@ class SandboxedParser:
         for process in self._idle:
             self._retire(process)
         self._idle.clear()
-        for process in tuple(self._busy):
-            await process.ended()
+        for _ in range(self._concurrency):  # every parse under way or waiting ends now, and gives its slot back
+            await self._slots.acquire()
         while self._ending:
             await asyncio.wait(self._ending)
+        for _ in range(self._concurrency):
+            self._slots.release()
 
     async def _answer(self, path: Path, media_type: str) -> Answer:
         """A child that was used before may have been harmed by an earlier file: its end is tried once more afresh."""
@@ -101,16 +104,14 @@ class SandboxedParser:
             process = await ParsingProcess.start(self._formats, self._limits)
         except (OSError, ChildGone) as error:
             raise failed(FailureCode.PARSER_CRASHED, "No process could be started to read the file.") from error
-        if self._closed:
-            process.kill()
-            self._retire(process)
-            raise _stopped()
         return process
 
     async def _ask(self, process: ParsingProcess, path: Path, media_type: str) -> Answer:
         reusable = False
         self._busy.add(process)
         try:
+            if self._closed:
+                raise _stopped()  # while it was being started
             size = await asyncio.to_thread(_size, path)
             async with asyncio.timeout(self._limits.wall_seconds + self._limits.wall_seconds_per_mib * size / MIB):
                 answer = await process.ask(path, media_type, self._limits)
@@ -118,7 +119,9 @@ class SandboxedParser:
         except TimeoutError as error:
             raise self._report("parse_timeout", media_type, _timeout()) from error
         except TooMuchOutput as error:
-            raise self._report("parse_output", media_type, too_much_text("its text and layout are too large")) from error
+            raise self._report(
+                "parse_output", media_type, too_much_text("its text and layout are too large")
+            ) from error
         except ChildGone as error:
             raise self._report("parser_crashed", media_type, await self._crash(process)) from error
         finally:

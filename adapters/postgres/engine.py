@@ -26,7 +26,7 @@ class EngineOptions:
 
 async def connect(
     url: str, *, application_name: str = "readingroom", settings: dict[str, str] | None = None, **options: Any
-) -> asyncpg.Connection[Any]:
+) -> "asyncpg.Connection[Any]":
     """One plain asyncpg connection; `url` is what libpq takes, a socket's folder as `?host=/path` too."""
     connection: asyncpg.Connection[Any] = await asyncpg.connect(
         dsn=plain_url(url),
@@ -54,7 +54,7 @@ def make_engine(url: str, options: EngineOptions | None = None) -> AsyncEngine:
     else:
         arguments = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: f"__{uuid4().hex}__"}
 
-    async def creator() -> asyncpg.Connection[Any]:
+    async def creator() -> "asyncpg.Connection[Any]":
         # asyncpg reads the URL itself, so everything that libpq knows of (sslmode, host lists, sockets) works
         if options.keeps_sessions:
             return await connect(url, application_name=options.application_name, settings=settings)

@@ -6,7 +6,8 @@
     ConcurrentChange      deadlock, serialization failure, a parent row that has gone meanwhile
     SchemaOutdated        a table, column, function or our role is not there
     DatabaseUnavailable   refused, closed, shutting down, full, too slow, no connection free
-    PermissionError       a unit of work bound to a workspace reached outside of it: a mistake in the program
+    PermissionError       a unit of work bound to a workspace reached outside of it, which is a mistake in the
+                          program; or a migration needs rights that the role has not
 
 Everything else passes as it is: it is a defect, to be seen as one.
 """
@@ -54,7 +55,7 @@ def translated() -> Iterator[None]:
         raise translation from error
 
 
-def translate(error: BaseException) -> Exception | None:
+def translate(error: BaseException) -> Exception | None:  # noqa: PLR0911 a table, read from top to bottom
     """The error to raise instead; None where it says nothing that callers could act upon."""
     cause = _driver_error(error)
     state: str | None = getattr(cause, "sqlstate", None)
@@ -68,7 +69,8 @@ def translate(error: BaseException) -> Exception | None:
     if state in _OUTDATED:
         return SchemaOutdated("The database does not have this version's schema. Run `readingroom migrate`.")
     if state == _FORBIDDEN:
-        return PermissionError("The unit of work is bound to a workspace and may not reach outside of it.")
+        hint = getattr(cause, "hint", None)
+        return PermissionError(f"Postgres does not allow it: {cause}" if hint is None else f"{cause}\n{hint}")
     if state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE:
         return _unavailable(cause)
     return None

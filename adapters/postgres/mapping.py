@@ -1,5 +1,7 @@
 """Rows to values of the domain and back, by hand: the domain knows no tables."""
 
+# ruff: noqa: D103 each pair is told by its names and types
+
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -226,9 +228,7 @@ def chunk_from(row: RowMapping) -> Chunk:
     )
 
 
-def page_values(
-    page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int
-) -> Values:
+def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> Values:
     return {
         "workspace_id": workspace_id,
         "document_id": document_id,
@@ -250,9 +250,7 @@ def page_from(row: RowMapping) -> Page:
         char_to=row["char_to"],
         width=row["width"],
         height=row["height"],
-        spans=tuple(
-            TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]
-        ),
+        spans=tuple(TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]),
     )
 
 

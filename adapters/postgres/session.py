@@ -52,11 +52,14 @@ class Session:
         """Write a versioned aggregate over the version that was loaded, else `ConcurrentChange`."""
         identifier, version = values["id"], values["version"]
         expected = self._versions.get(identifier, version - 1)
-        saved = version >= expected and (
-            await self.execute(
-                update(table).where(table.c.id == identifier, table.c.version == expected).values(values)
-            )
-        ).rowcount
+        saved = (
+            version >= expected
+            and (
+                await self.execute(
+                    update(table).where(table.c.id == identifier, table.c.version == expected).values(values)
+                )
+            ).rowcount
+        )
         if not saved:
             raise ConcurrentChange("It was changed by somebody else meanwhile; load it again.")
         self.saw(identifier, version)

@@ -276,9 +276,7 @@ conversations = Table(
     _moment("created_at"),
     _moment("updated_at"),
     UniqueConstraint("workspace_id", "id"),
-    Index(
-        "ix_conversations_workspace_id_created_by_created_at_id", "workspace_id", "created_by", "created_at", "id"
-    ),
+    Index("ix_conversations_workspace_id_created_by_created_at_id", "workspace_id", "created_by", "created_at", "id"),
 )
 
 messages = Table(

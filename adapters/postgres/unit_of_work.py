@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import text
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.errors import translated
@@ -15,7 +15,8 @@ from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
-from application.errors import DatabaseUnavailable, SchemaOutdated
+from application.errors import SchemaOutdated
+from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
@@ -26,7 +27,6 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
-from application.ports.jobs import JobQueue
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -89,25 +89,61 @@ class PostgresUnitOfWork:
         with translated():
             await self._session.connection.commit()
 
+    async def schema_revision(self) -> str | None:
+        """The revision that migrations left; `SchemaOutdated` where there were none."""
+        if self._session is None:
+            raise RuntimeError("a unit of work is used inside its context")
+        row = await self._session.one(text("SELECT version_num FROM alembic_version"))
+        return row["version_num"] if row else None
+
     async def _begun(self) -> AsyncConnection:
-        """A connection with its transaction open; one that died while it lay in the pool is replaced once."""
-        try:
-            return await self._begin()
-        except DatabaseUnavailable:
-            return await self._begin()
+        """A connection with its transaction open; one that had died in the pool is replaced, once."""
+        with translated():
+            try:
+                return await self._begin()
+            except exc.DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return await self._begin()
 
     async def _begin(self) -> AsyncConnection:
-        with translated():
-            connection = await self._engine.connect()
-            try:
-                if self._workspace_id is None:
-                    await connection.execute(_BEGIN)
-                else:
-                    await connection.execute(_BIND, {"workspace_id": str(self._workspace_id)})
-            except BaseException:
-                await _close(connection)
-                raise
-            return connection
+        connection = await self._engine.connect()
+        try:
+            if self._workspace_id is None:
+                await connection.execute(_BEGIN)
+            else:
+                await connection.execute(_BIND, {"workspace_id": str(self._workspace_id)})
+        except BaseException:
+            await _close(connection)
+            raise
+        return connection
+
+
+class PostgresUnitOfWorkFactory:
+    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def __call__(self, workspace_id: WorkspaceId | None) -> PostgresUnitOfWork:
+        """A new one bound to a workspace; None for what has none yet."""
+        return PostgresUnitOfWork(self._engine, workspace_id)
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` or `SchemaOutdated` unless a unit of work could do its work now."""
+        head = await asyncio.to_thread(_head_revision)
+        async with PostgresUnitOfWork(self._engine, None) as work:
+            present = await work.schema_revision()
+        if present != head:
+            raise SchemaOutdated(
+                f"The database is at schema {present}, this version needs {head}. Run `readingroom migrate`."
+            )
+
+
+def _head_revision() -> str:
+    from adapters.postgres.migrations import head_revision  # only readiness checks need Alembic
+
+    return head_revision()
 
 
 async def _close(connection: AsyncConnection) -> None:

@@ -31,6 +31,10 @@ def problem_of(body: object, *, counting: bool = False) -> str | None:
     return None
 
 
+def _origin(hint: _Type) -> _Type:
+    return get_origin(hint)
+
+
 def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(str(step) for step in location if not str(step).startswith(("list[", "strict", "function-")))
 
@@ -49,7 +53,7 @@ def _model(typed_dict: _Type) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, hint in hints.items():
         # `__required_keys__` misses what is said in postponed annotations
-        wrapper = get_origin(hint)
+        wrapper = _origin(hint)
         required = wrapper in _REQUIRED or (typed_dict.__total__ and wrapper not in _OPTIONAL)
         converted = _converted(_bare(hint))
         # an optional key may be absent; that it may be null is for its type to say
@@ -60,14 +64,14 @@ def _model(typed_dict: _Type) -> type[BaseModel]:
 
 
 def _bare(hint: _Type) -> _Type:
-    while get_origin(hint) in _WRAPPERS or isinstance(hint, typing_extensions.TypeAliasType):
+    while _origin(hint) in _WRAPPERS or isinstance(hint, typing_extensions.TypeAliasType):
         hint = hint.__value__ if isinstance(hint, typing_extensions.TypeAliasType) else get_args(hint)[0]
     return hint
 
 
 def _converted(hint: _Type) -> _Type:
     hint = _bare(hint)
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin, arguments = _origin(hint), get_args(hint)
     if is_typeddict(hint) or typing_extensions.is_typeddict(hint):
         return dict[str, object] if hint.__name__ == "InputSchemaTyped" else _model(hint)
     if origin in {Union, types.UnionType}:
@@ -91,7 +95,7 @@ def _flat(members: tuple[_Type, ...]) -> list[_Type]:
     """The members of unions within unions, without the response models, which no request should hold."""
     flat: list[_Type] = []
     for member in map(_bare, members):
-        if get_origin(member) in {Union, types.UnionType}:
+        if _origin(member) in {Union, types.UnionType}:
             flat.extend(_flat(get_args(member)))
         elif not (isinstance(member, type) and not is_typeddict(member) and issubclass(member, BaseModel)):
             flat.append(member)
@@ -105,8 +109,7 @@ def _discriminated(models: list[type[BaseModel]]) -> _Type:
     tagged: list[_Type] = []
     for model in models:
         field = model.model_fields[f"f_{key}"]
-        for tag in _literals(field.annotation):
-            tagged.append(Annotated[model, Tag(tag)])
+        tagged += [Annotated[model, Tag(tag)] for tag in _literals(field.annotation)]
         if not field.is_required():
             tagged.append(Annotated[model, Tag(absent)])
 
@@ -120,6 +123,6 @@ def _discriminated(models: list[type[BaseModel]]) -> _Type:
 
 
 def _literals(annotation: _Type) -> list[str]:
-    if get_origin(annotation) is Literal:
+    if _origin(annotation) is Literal:
         return list(get_args(annotation))
     return [tag for argument in get_args(annotation) for tag in _literals(argument)]

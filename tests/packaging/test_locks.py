@@ -14,7 +14,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def _pins(name: str, python: str) -> dict[str, str]:
-    pins = {}
+    pins: dict[str, str] = {}
     for line in (ROOT / name).read_text().splitlines():
         if line.startswith(("#", "-r ")):
             continue

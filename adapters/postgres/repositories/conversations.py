@@ -92,6 +92,16 @@ class PostgresMessages:
         )
         return [message_from(row) for row in rows]
 
+    async def latest(self, conversation_id: ConversationId) -> Message | None:
+        """The youngest message, or None in an empty conversation."""
+        row = await self._session.one(
+            select(messages)
+            .where(messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.created_at.desc(), messages.c.id.desc())
+            .limit(1)
+        )
+        return message_from(row) if row else None
+
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
         """The message and its ancestors, oldest first, the last `limit` of them."""
         branch = (

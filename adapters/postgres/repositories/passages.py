@@ -37,9 +37,7 @@ class PostgresPassages:
                 delete(table).where(table.c.document_id == document_id, table.c.revision == revision)
             )
         if chunks:
-            await self._session.execute(
-                insert(chunks_table), [chunk_values(chunk, workspace_id) for chunk in chunks]
-            )
+            await self._session.execute(insert(chunks_table), [chunk_values(chunk, workspace_id) for chunk in chunks])
         if pages:
             await self._session.execute(
                 insert(pages_table),

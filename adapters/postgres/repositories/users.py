@@ -46,9 +46,7 @@ class PostgresUsers:
     async def page(self, *, limit: int, after: UserId | None = None) -> list[User]:
         """Oldest first."""
         keys = (users.c.created_at, users.c.id)
-        rows = await self._session.all(
-            select(users).where(*after_key(users, keys, after)).order_by(*keys).limit(limit)
-        )
+        rows = await self._session.all(select(users).where(*after_key(users, keys, after)).order_by(*keys).limit(limit))
         return [user_from(row) for row in rows]
 
 

@@ -21,10 +21,11 @@ from adapters.postgres.tables import (
     collections,
     documents,
     memberships,
+    users,
     workspaces,
 )
 from application.errors import AlreadyExists
-from application.ports.repositories import WorkspaceOfUser
+from application.ports.repositories import OwnedWorkspace, WorkspaceOfUser
 from domain.access import Role
 from domain.ids import CollectionId, UserId, WorkspaceId
 from domain.workspaces import Collection, Membership, Visibility, Workspace
@@ -60,12 +61,28 @@ class PostgresWorkspaces:
         )
         return [WorkspaceOfUser(workspace=self._seen(workspace_from(row)), role=Role(row["role"])) for row in rows]
 
+    async def owned(self, *, limit: int = 1000) -> list[OwnedWorkspace]:
+        """Every workspace with an active owner, oldest first, each with its longest-standing one."""
+        owners = (
+            select(memberships.c.workspace_id, memberships.c.user_id)
+            .distinct(memberships.c.workspace_id)
+            .join(users, users.c.id == memberships.c.user_id)
+            .where(memberships.c.role == int(Role.OWNER), users.c.disabled_at.is_(None))
+            .order_by(memberships.c.workspace_id, memberships.c.joined_at, memberships.c.user_id)
+            .subquery()
+        )
+        rows = await self._session.all(
+            select(workspaces, owners.c.user_id)
+            .join(owners, owners.c.workspace_id == workspaces.c.id)
+            .order_by(workspaces.c.created_at, workspaces.c.id)
+            .limit(limit)
+        )
+        return [OwnedWorkspace(workspace=self._seen(workspace_from(row)), owner=row["user_id"]) for row in rows]
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
         row = await self._session.one(
-            select(memberships).where(
-                memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
-            )
+            select(memberships).where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
         )
         return membership_from(row) if row else None
 
