@@ -84,6 +84,7 @@ class UseCases:
     create_collection: workspaces.CreateCollection
     list_collections: workspaces.ListCollections
     show_collection: workspaces.ShowCollection
+    find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
 
     # documents
@@ -162,6 +163,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         create_collection=workspaces.CreateCollection(begin=begin, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
+        find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin),
         upload_document=documents.UploadDocument(
             begin=begin,

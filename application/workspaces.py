@@ -36,9 +36,7 @@ class CreateWorkspace:
         """`InvalidInput` for a name that is none."""
         workspace = Workspace(id=WorkspaceId(self.ids.new()), name=check_name(name), created_at=self.clock.now())
         async with self.begin(None) as work:
-            await found_workspace(
-                work, workspace, owner=identity.user_id, collection_id=CollectionId(self.ids.new())
-            )
+            await found_workspace(work, workspace, owner=identity.user_id, collection_id=CollectionId(self.ids.new()))
             await work.commit()
         return WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
 
@@ -159,6 +157,22 @@ class ShowCollection:
         async with self.begin(actor.workspace_id) as work:
             [shown] = await _counted(work, [await readable_collection(work, actor, collection_id)])
         return shown
+
+
+@frozen(kw_only=True)
+class FindCollection:
+    """A collection by its name, as people type it."""
+
+    begin: UnitOfWorkFactory
+
+    async def __call__(self, actor: Actor, *, name: str) -> Collection:
+        """`NotFound` when none that the actor may read has exactly this name."""
+        actor.require(Action.COLLECTION_READ)
+        async with self.begin(actor.workspace_id) as work:
+            collection = await work.collections.by_name(actor.workspace_id, name)
+        if collection is None or not actor.can_read(collection.id):
+            raise NotFound(f"There is no collection called {name!r}.")
+        return collection
 
 
 @frozen(kw_only=True)

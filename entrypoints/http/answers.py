@@ -11,9 +11,9 @@ from application import conversations
 from application.ports.runs import RunEvent
 from application.views import message_view
 from domain.ids import ConversationId, MessageId
+from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
-from entrypoints.http.resources import MessageOut
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
 from entrypoints.http.schemas import MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
@@ -48,7 +48,7 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
     "end and gives the answer (201). A client that goes away does not stop the answer.",
     responses={200: EVENTS, **problems(409, 503)},
 )
-async def post_message(  # noqa: PLR0913 one argument per thing that is needed
+async def post_message(
     *,
     request: Request,
     use_cases: UseCasesDep,
@@ -84,6 +84,7 @@ async def post_message(  # noqa: PLR0913 one argument per thing that is needed
 
 @router.get(
     f"{MESSAGE}/stream",
+    status_code=200,
     response_class=EventStream,
     operation_id="readAnswer",
     summary="Read an answer's events",

@@ -8,15 +8,15 @@ from starlette.responses import JSONResponse
 from application import conversations
 from application.views import message_view
 from domain.ids import CollectionId, ConversationId, MessageId
-from entrypoints.http.dependencies import ActorDep, UseCasesDep
-from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
-from entrypoints.http.resources import (
+from entrypoints.http.chat_resources import (
     ConversationOut,
     ConversationsOut,
     MessageOut,
     MessagesOut,
     conversation_view,
 )
+from entrypoints.http.dependencies import ActorDep, UseCasesDep
+from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, versioned
 from entrypoints.http.schemas import ConversationBody
 

@@ -15,9 +15,9 @@ from domain.documents import Document
 from domain.errors import Conflict, InvalidInput
 from domain.ids import CollectionId, DocumentId
 from entrypoints.http.dependencies import ActorDep, ContainerDep, IfMatch, UseCasesDep, expected_version
+from entrypoints.http.document_resources import DocumentOut, document_view
 from entrypoints.http.errors import RangeNotSatisfiable
 from entrypoints.http.limits import allow_body
-from entrypoints.http.resources import DocumentOut, document_view
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.uploads import Upload
 
@@ -108,7 +108,7 @@ async def upload_document(
     responses=problems(409, 412, 413, 415, 422),
     openapi_extra=_form({"file": FILE_PART}),
 )
-async def revise_document(  # noqa: PLR0913 one argument per thing that is needed
+async def revise_document(
     *,
     request: Request,
     container: ContainerDep,

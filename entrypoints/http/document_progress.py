@@ -10,7 +10,7 @@ from application.use_cases import UseCases
 from domain.documents import Document, DocumentStatus
 from domain.errors import DomainError
 from domain.ids import WorkspaceId
-from entrypoints.http.resources import document_view
+from entrypoints.http.document_resources import document_view
 from entrypoints.http.sse import ServerEvent
 
 FIRST_WAIT: Final = 0.25  # seconds

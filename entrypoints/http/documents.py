@@ -12,8 +12,7 @@ from domain.documents import DocumentStatus
 from domain.ids import CollectionId, DocumentId
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.document_progress import progress
-from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
-from entrypoints.http.resources import (
+from entrypoints.http.document_resources import (
     ChunksOut,
     DocumentOut,
     DocumentsOut,
@@ -22,6 +21,7 @@ from entrypoints.http.resources import (
     document_view,
     page_view,
 )
+from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems, versioned
 from entrypoints.http.schemas import DocumentPatch, Text
 from entrypoints.http.sse import EventStream
@@ -37,7 +37,7 @@ DOCUMENT = f"{WORKSPACE}/documents/{{document_id}}"
     summary="Documents",
     description=about(documents.ListDocuments),
 )
-async def list_documents(
+async def list_documents(  # noqa: PLR0913 one argument per filter
     use_cases: UseCasesDep,
     actor: ActorDep,
     *,
@@ -61,9 +61,7 @@ async def list_documents(
     cursors = CursorOf(context=("documents", actor.workspace_id, collection_id, status, tag, q, sort))
     after = cursors.decode(cursor, lambda key: DocumentId(UUID(key)))
     found = await use_cases.list_documents(actor, query=query, limit=limit + 1, after=after)
-    return JSONResponse(
-        page_of(found, limit, view=document_view, key=lambda document: document.id, cursors=cursors)
-    )
+    return JSONResponse(page_of(found, limit, view=document_view, key=lambda document: document.id, cursors=cursors))
 
 
 @router.get(
@@ -114,9 +112,7 @@ async def delete_document(
     use_cases: UseCasesDep, actor: ActorDep, document_id: UUID, if_match: IfMatch = None
 ) -> Response:
     """Delete a document."""
-    await use_cases.delete_document(
-        actor, document_id=DocumentId(document_id), version=expected_version(if_match)
-    )
+    await use_cases.delete_document(actor, document_id=DocumentId(document_id), version=expected_version(if_match))
     return Response(status_code=204)
 
 
@@ -165,15 +161,14 @@ async def list_chunks(
 )
 async def show_page(use_cases: UseCasesDep, actor: ActorDep, document_id: UUID, number: int) -> JSONResponse:
     """One page of a document."""
-    if not 0 < number < 2**31:  # noqa: PLR2004 no document has such a page
+    if not 0 < number < 2**31:
         number = 0
-    return JSONResponse(
-        page_view(await use_cases.show_page(actor, document_id=DocumentId(document_id), number=number))
-    )
+    return JSONResponse(page_view(await use_cases.show_page(actor, document_id=DocumentId(document_id), number=number)))
 
 
 @router.get(
     f"{DOCUMENT}/events",
+    status_code=200,
     response_class=EventStream,
     operation_id="followDocument",
     summary="Follow a document until it is ready or failed",

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from application import knowledge
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
-from entrypoints.http.resources import SearchOut, search_view
+from entrypoints.http.document_resources import SearchOut, search_view
 from entrypoints.http.routing import WORKSPACE, about
 from entrypoints.http.schemas import SearchBody
 

@@ -55,7 +55,7 @@ def example(**members: Any) -> ConfigDict:
 class RegisterBody(Body):
     """A new account."""
 
-    model_config = example(email="ada@example.org", password="a long passphrase of mine", name="Ada")
+    model_config = example(email="ada@example.org", password="a long passphrase of mine", name="Ada")  # noqa: S106 an example
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
     name: str = Field(max_length=1000)
@@ -64,7 +64,7 @@ class RegisterBody(Body):
 class LogInBody(Body):
     """E-mail and password."""
 
-    model_config = example(email="ada@example.org", password="a long passphrase of mine")
+    model_config = example(email="ada@example.org", password="a long passphrase of mine")  # noqa: S106 an example
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000)
 
@@ -72,7 +72,7 @@ class LogInBody(Body):
 class RefreshTokenBody(Body):
     """The refresh token of a token pair."""
 
-    model_config = example(refresh_token="rrr_l0ngAndRand0m")
+    model_config = example(refresh_token="rrr_l0ngAndRand0m")  # noqa: S106 an example
     refresh_token: str = Field(min_length=1, max_length=1000)
 
 

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from domain.errors import InvalidInput, UnsupportedMediaType
+
+if TYPE_CHECKING:  # the library names its types for checkers only
+    from python_multipart.multipart import MultipartCallbacks
 
 FILE: Final = "file"
 MAX_FIELD_BYTES: Final = 64 * 1024
@@ -54,7 +57,7 @@ class Upload:
             raise UnsupportedMediaType("Send the file as multipart/form-data, in a part called `file`.")
         if not options.get(b"boundary"):
             raise _malformed("The Content-Type names no boundary.")
-        callbacks: MultipartCallbacks = {
+        callbacks: "MultipartCallbacks" = {
             "on_part_begin": self._on_part_begin,
             "on_part_data": self._on_part_data,
             "on_part_end": self._on_part_end,

@@ -149,9 +149,7 @@ async def create_collection(use_cases: UseCasesDep, actor: ActorDep, body: Colle
 )
 async def show_collection(use_cases: UseCasesDep, actor: ActorDep, collection_id: UUID) -> JSONResponse:
     """One collection."""
-    return versioned(
-        collection_view(await use_cases.show_collection(actor, collection_id=CollectionId(collection_id)))
-    )
+    return versioned(collection_view(await use_cases.show_collection(actor, collection_id=CollectionId(collection_id))))
 
 
 @router.patch(
