@@ -85,6 +85,9 @@ def media_type_of(head: bytes, filename: str) -> str:
 
 
 def _is_pdf(head: bytes, extension: str) -> bool:
+    """By its mark; without one, a file so named that has a PDF's objects is a damaged PDF rather than text."""
+    if head.startswith(b"%PDF") or (extension == "pdf" and re.search(rb"\d+ \d+ obj\b", head)):
+        return True
     place = head[:1024].find(b"%PDF-")  # readers accept the mark anywhere in the first KiB
     return place >= 0 and (
         not head[:place].strip(b"\xef\xbb\xbf \t\r\n\0") or extension == "pdf" or not looks_like_text(head[:place])

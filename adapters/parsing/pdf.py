@@ -22,7 +22,11 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
         pages, title, language = pdf_pdfminer.read_pages(path, limits)
     else:
         pages, title, language = pdf_pdfium.read_pages(path, limits)
-        if limits.pdf_reader == "auto" and len(pages) <= _SLOW_PAGES and garbled(pages) > MAX_GARBLED:
+        if (
+            limits.pdf_reader == "auto"
+            and len(pages) <= _SLOW_PAGES
+            and (garbled(pages) > MAX_GARBLED or incomplete(pages))
+        ):
             pages = _better(pages, path, limits)
     builder = DocumentBuilder(limits)
     assemble(without_running_lines(pages), builder)
@@ -45,14 +49,27 @@ def garbled(pages: list[PageLines]) -> float:
     return bad / total if total else 1.0
 
 
+def incomplete(pages: list[PageLines]) -> bool:
+    """Whether much of what is drawn as text was not found: vertical writing, mostly, which leaves no places either."""
+    lines = [line for page in pages for line in page.lines]
+    found = sum(len(line.text) for line in lines)
+    nowhere = sum(len(line.text) for line in lines if line.box[0] == line.box[2])
+    return sum(page.drawn for page in pages) > 2 * found or nowhere * 2 > found > 0
+
+
 def _better(pages: list[PageLines], path: Path, limits: Limits) -> list[PageLines]:
-    if not any(page.has_fonts for page in pages):
+    if not any(page.lines or page.drawn for page in pages):
         return pages  # pictures only: another reader finds nothing either
     try:
         others, _, _ = pdf_pdfminer.read_pages(path, limits)
     except (ParsingFailed, RecursionError):
         return pages
-    return others if garbled(others) < garbled(pages) else pages
+    return others if _readable(others) > _readable(pages) else pages
+
+
+def _readable(pages: list[PageLines]) -> float:
+    """Characters that stand for something."""
+    return (1 - garbled(pages)) * sum(len(line.text) for page in pages for line in page.lines)
 
 
 def _scanned(numbers: tuple[int, ...], count: int) -> str:

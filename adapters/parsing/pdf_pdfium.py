@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from domain.passages import Box
 # PDFium ends a line with CR LF; a hyphen at which it found a word divided, with U+0002 or U+FFFE
 _LINE: Final = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
 _MENDED: Final = "\x02\ufffe"
+_LITTLE: Final = 400  # characters of a page, below which the objects that draw text are counted
+_MOST_OBJECTS: Final = 5000
 _TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
 
 
@@ -66,22 +69,26 @@ def _page(document: Any, index: int) -> PageLines:
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
-        return PageLines(index + 1, 0.0, 0.0, has_fonts=False)
+        return PageLines(index + 1, 0.0, 0.0)
     try:
         width, height = page.get_size()
         try:
             text_page = page.get_textpage()
         except pypdfium2.PdfiumError:
-            return PageLines(index + 1, width, height, has_fonts=False)
+            return PageLines(index + 1, width, height)
         try:
             count = max(text_page.count_chars(), 0)
             place = _Placement(page, width, height)
-            lines = tuple(_lines(text_page, count, place))
+            lines = tuple(dict.fromkeys(_lines(text_page, count, place)))  # some draw a line twice, to embolden it
         finally:
             text_page.close()
-        return PageLines(index + 1, width, height, lines, has_fonts=count > 0)
+        return PageLines(index + 1, width, height, lines, drawn=_drawn(page) if count < _LITTLE else 0)
     finally:
         page.close()
+
+
+def _drawn(page: Any) -> int:
+    return sum(1 for _ in islice(page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT], max_depth=3), _MOST_OBJECTS))
 
 
 def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
