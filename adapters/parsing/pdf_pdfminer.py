@@ -45,7 +45,7 @@ def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None,
             raise corrupt("PDF")
         if count > limits.max_pages:
             raise too_many_pages(count, limits.max_pages)
-        for number, layout in enumerate(extract_pages(path, laparams=LAParams()), start=1):
+        for number, layout in enumerate(extract_pages(path, laparams=LAParams(detect_vertical=True)), start=1):
             lines = tuple(_lines(layout, layout.height))
             characters += sum(len(line.text) for line in lines)
             if characters > limits.max_chars:

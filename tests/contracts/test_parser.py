@@ -70,7 +70,7 @@ async def failure_of(parsing: Awaitable[object]) -> FailureCode:
 
 async def test_text_comes_back_with_its_paragraphs(parser: Parser, file: Callable[[bytes], Path]) -> None:
     """Blocks are ranges of the text, in order."""
-    found = await parser.parse(file("First: one.\r\n\r\nSecond.".encode()), PLAIN)
+    found = await parser.parse(file(b"First: one.\r\n\r\nSecond."), PLAIN)
 
     assert [found.text[b.char_from : b.char_to] for b in found.blocks] == ["First: one.", "Second."]
 
