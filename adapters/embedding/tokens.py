@@ -59,7 +59,8 @@ class ModelTokenCounter:
 class EstimatedTokenCounter:
     """The `TokenCounter` port without a tokenizer: rather too many tokens than too few.
 
-    A Latin word counts a token for every three letters begun (an endless one for every two), a digit, sign or character of another script one.
+    A Latin word counts a token for every three letters begun (an endless one for every two); a digit, a sign or a
+    character of another script counts one.
     """
 
     def __init__(self, max_tokens: int = _DEFAULT_WINDOW - 2) -> None:

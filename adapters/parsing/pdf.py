@@ -1,5 +1,6 @@
 """PDF: text with the place of every line, by PDFium; by pdfminer where PDFium gives nothing usable."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -7,11 +8,14 @@ from adapters.parsing import pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import PageLines, assemble, without_running_lines
+from adapters.parsing.pdf_layout import Line, PageLines, assemble, without_running_lines
 from application.errors import ParsingFailed
 from domain.passages import ParsedDocument
 
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
+_NAMELESS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_VERTICAL_SCRIPT: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_MUCH_MORE: Final = 1.1
 _SLOW_PAGES: Final = 300  # the second reader is a hundred times slower; longer documents keep the first one's text
 _LISTED: Final = 10
 
@@ -38,23 +42,21 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
 
 def garbled(pages: list[PageLines]) -> float:
     """Share of characters that stand for none: replacement, private use, controls. 1.0 when there is no text."""
-    total = bad = 0
-    for page in pages:
-        for line in page.lines:
-            total += len(line.text)
-            bad += sum(
-                c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or c < " " or "\x7f" <= c < "\xa0" or c >= "\U000f0000"
-                for c in line.text
-            )
-    return bad / total if total else 1.0
+    text = "".join(line.text for page in pages for line in page.lines)
+    return 1 - len(_NAMELESS.sub("", text)) / len(text) if text else 1.0
 
 
 def incomplete(pages: list[PageLines]) -> bool:
-    """Whether much of what is drawn as text was not found: vertical writing, mostly, which leaves no places either."""
+    """Whether much of what is drawn as text was not found, as happens with vertical writing."""
     lines = [line for page in pages for line in page.lines]
     found = sum(len(line.text) for line in lines)
-    nowhere = sum(len(line.text) for line in lines if line.box[0] == line.box[2])
-    return sum(page.drawn for page in pages) > 2 * found or nowhere * 2 > found > 0
+    vertical = sum(len(line.text) for line in lines if _is_vertical(line))
+    return sum(page.drawn for page in pages) > 2 * found or vertical * 2 > found > 0
+
+
+def _is_vertical(line: Line) -> bool:
+    left, top, right, bottom = line.box
+    return len(line.text) > 1 and right - left < bottom - top and _VERTICAL_SCRIPT.search(line.text) is not None
 
 
 def _better(pages: list[PageLines], path: Path, limits: Limits) -> list[PageLines]:
@@ -64,7 +66,7 @@ def _better(pages: list[PageLines], path: Path, limits: Limits) -> list[PageLine
         others, _, _ = pdf_pdfminer.read_pages(path, limits)
     except (ParsingFailed, RecursionError):
         return pages
-    return others if _readable(others) > _readable(pages) else pages
+    return others if _readable(others) > _MUCH_MORE * _readable(pages) else pages
 
 
 def _readable(pages: list[PageLines]) -> float:

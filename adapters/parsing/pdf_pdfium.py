@@ -18,6 +18,7 @@ from domain.passages import Box
 # PDFium ends a line with CR LF; a hyphen at which it found a word divided, with U+0002 or U+FFFE
 _LINE: Final = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
 _MENDED: Final = "\x02\ufffe"
+_TRAILING: Final = _MENDED + " \t\xa0"
 _LITTLE: Final = 400  # characters of a page, below which the objects that draw text are counted
 _MOST_OBJECTS: Final = 5000
 _TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
@@ -99,9 +100,9 @@ def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
         line = match.group()
         if line.isspace():
             continue
-        start, end = match.span()
-        box = place.shown(_union(text_page, start, end - start))
-        first = start + len(line) - len(line.lstrip())
+        first = match.start() + len(line) - len(line.lstrip())
+        last = match.start() + len(line.rstrip(_TRAILING)) - 1
+        box = place.shown(_around(text_page, first, max(first, last)))
         size = raw.FPDFText_GetFontSize(text_page, first)
         if size < _TINY:
             size = min(box[3] - box[1], box[2] - box[0])
@@ -112,9 +113,11 @@ def _character(code: int) -> str:
     return chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else "\ufffd"  # noqa: PLR2004 Unicode's own
 
 
-def _union(text_page: Any, start: int, count: int) -> Box:
-    boxes = [text_page.get_rect(index) for index in range(text_page.count_rects(start, count))]
-    if not boxes:
+def _around(text_page: Any, first: int, last: int) -> Box:
+    """Of a line of characters: the font's own height, from the first character to the last, whatever the direction."""
+    try:
+        boxes = [text_page.get_charbox(index, loose=True) for index in {first, (first + last) // 2, last}]
+    except pypdfium2.PdfiumError:
         return 0.0, 0.0, 0.0, 0.0
     return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
 

@@ -38,7 +38,7 @@ def test_the_bundled_model_reads_256_tokens_with_its_two_special_ones() -> None:
 
     assert isinstance(counter, ModelTokenCounter)
     assert counter.max_tokens == 254
-    assert counter.count(["embeddings"]) == [2]
+    assert counter.count(["embeddings", "hello world"]) == [4, 2]
 
 
 def test_a_model_without_tokenizer_is_estimated(tmp_path: Path) -> None:
