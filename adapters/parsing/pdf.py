@@ -13,6 +13,7 @@ from application.errors import ParsingFailed
 from domain.passages import ParsedDocument
 
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
+_USELESS: Final = 0.9
 _NAMELESS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _VERTICAL_SCRIPT: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _MUCH_MORE: Final = 1.1
@@ -32,6 +33,11 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
             and (garbled(pages) > MAX_GARBLED or incomplete(pages))
         ):
             pages = _better(pages, path, limits)
+    if any(page.lines for page in pages) and garbled(pages) > _USELESS:
+        raise no_text(
+            "The text in the PDF cannot be read: its fonts do not say which characters they show. "
+            "Run text recognition (OCR) over it and upload it again."
+        )
     builder = DocumentBuilder(limits)
     assemble(without_running_lines(pages), builder)
     document = builder.finish(title=title, language=language)
