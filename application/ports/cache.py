@@ -1,5 +1,6 @@
 """A cache that may be lost at any time."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -13,6 +14,14 @@ class Cache(Protocol):
 
     async def set(self, key: str, value: bytes, *, ttl: timedelta) -> None:
         """Keep it for at most `ttl`; an existing value is replaced. Nothing happens when the engine is down."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values in order, each as `get` gives it; an empty list for none."""
+        ...
+
+    async def set_many(self, values: Mapping[str, bytes], *, ttl: timedelta) -> None:
+        """`set` for several at once. Not atomic: an engine that goes down midway keeps some."""
         ...
 
     async def delete(self, *keys: str) -> None:

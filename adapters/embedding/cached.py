@@ -1,0 +1,90 @@
+"""Embeddings that were made before are not made again."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from adapters.embedding.model import Kind
+from application.errors import EmbedderUnavailable
+from application.ports.cache import Cache
+from application.ports.embedding import Embedder, Vector
+
+QUERY_TTL: Final = timedelta(hours=1)
+PASSAGE_TTL: Final = timedelta(hours=24)
+
+
+class CachedEmbedder(Embedder):
+    """Keeps vectors in the cache by model, kind and SHA-256 of the text, as float32; the text is not in the key.
+
+    So a repeated or resumed ingest does not pay twice. A cache that is down or holds garbage costs time only.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        cache: Cache,
+        *,
+        query_ttl: timedelta = QUERY_TTL,
+        passage_ttl: timedelta = PASSAGE_TTL,
+    ) -> None:
+        self._embedder = embedder
+        self._cache = cache
+        self._ttl: dict[Kind, timedelta] = {"query": query_ttl, "passage": passage_ttl}
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._embedder.name
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector."""
+        return self._embedder.dimensions
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[Vector]:
+        """One vector a text; a text that occurs twice is embedded once."""
+        keys = [self._key("passage", text) for text in texts]
+        known = await self._load(list(dict.fromkeys(keys)))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            vectors = await self._embedder.embed_passages(list(missing.values()))
+            known |= dict(zip(missing, vectors, strict=True))
+            await self._save({key: known[key] for key in missing}, self._ttl["passage"])
+        return [known[key] for key in keys]
+
+    async def embed_query(self, text: str) -> Vector:
+        """The vector of a question."""
+        key = self._key("query", text)
+        known = await self._load([key])
+        if key not in known:
+            known[key] = await self._embedder.embed_query(text)
+            await self._save(known, self._ttl["query"])
+        return known[key]
+
+    async def ping(self) -> None:
+        """Ask the embedder itself."""
+        await self._embedder.ping()
+
+    def _key(self, kind: Kind, text: str) -> str:
+        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        return f"embedding:{self._embedder.name}:{kind}:{digest}"
+
+    async def _load(self, keys: Sequence[str]) -> dict[str, Vector]:
+        found = zip(keys, await self._cache.get_many(keys), strict=True)
+        return {key: vector for key, value in found if (vector := self._decoded(value)) is not None}
+
+    async def _save(self, vectors: dict[str, Vector], ttl: timedelta) -> None:
+        encoded = {key: np.asarray(vector, "<f4").tobytes() for key, vector in vectors.items()}
+        await self._cache.set_many(encoded, ttl=ttl)
+
+    def _decoded(self, value: bytes | None) -> Vector | None:
+        try:
+            if value is None or len(value) != 4 * self._embedder.dimensions:
+                return None
+        except EmbedderUnavailable:  # not known before the first answer, so that nothing can be checked yet
+            return None
+        vector: list[float] = np.frombuffer(value, "<f4").tolist()
+        return vector

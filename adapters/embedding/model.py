@@ -1,0 +1,128 @@
+"""A sentence-transformers model on this machine's processor, or its GPU.
+
+Importing this module imports no torch; loading a model does, which takes some seconds.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from adapters.embedding.folder import DEFAULT_MODEL, ModelFolder, find_model
+from application.errors import EmbedderUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+log = structlog.get_logger(__name__)
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+Kind = Literal["query", "passage"]
+Vectors = NDArray[np.float32]  # (n, dimensions), each row of unit length
+Tokens = Sequence[int]  # ids with the model's special tokens
+
+MIN_COSINE: Final = 0.999  # to float32, on every probe text
+_MIN_GAIN: Final = 1.15  # below this a lower precision is not worth it
+_CHARACTERS_A_TOKEN: Final = 64  # more of a text than this never reaches the model, so it is cut before tokenising
+_MAX_TOKENS: Final = 8192  # for models that name no limit
+_PROBES: Final = tuple(
+    " ".join(("The harbour office keeps a register of every vessel, its cargo and the hour of its arrival.",) * repeats)
+    + f" Entry {repeats}: grain, timber and {repeats * 7} barrels of oil."
+    for repeats in (1, 1, 2, 3, 4, 6)
+)
+
+
+class SentenceTransformerModel:
+    """Texts to vectors, in two steps so that a caller can form batches by length.
+
+    `encode` may be called from several threads, each of which computes with `threads` threads of torch; `tokenise`
+    from one at a time.
+
+    `dtype` ``auto`` picks bfloat16 where a probe finds it faster and near enough (cosine ≥ 0.999), else float32.
+    Texts longer than `max_tokens` are cut. Raises `EmbedderUnavailable` when the model cannot be loaded.
+    """
+
+    def __init__(self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int = 1) -> None:
+        folder = find_model(name_or_path)
+        self.name = folder.name
+        self.dimensions = folder.dimensions
+        self._model = _load(folder, threads)
+        self._tokenizer = self._model.tokenizer
+        self._tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        self._device: torch.device = self._model.device
+        self.max_tokens = int(self._model.max_seq_length or min(self._tokenizer.model_max_length, _MAX_TOKENS))
+        self._prompts = {"query": self._prompt("query"), "passage": self._prompt("document", "passage")}
+        self.dtype = self._choose(dtype)
+
+    def tokenise(self, texts: Sequence[str], kind: Kind = "passage") -> list[list[int]]:
+        """The ids that the model will read, with its prompt for this kind of text where it has one."""
+        prompt, limit = self._prompts[kind], self.max_tokens * _CHARACTERS_A_TOKEN
+        prepared = [(prompt + text[:limit]) for text in texts]
+        ids: list[list[int]] = self._tokenizer(prepared, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return ids
+
+    def encode(self, tokens: Sequence[Tokens]) -> Vectors:
+        """One forward pass over all of them, padded to the longest."""
+        import torch
+
+        if not tokens:
+            return np.empty((0, self.dimensions), np.float32)
+        with torch.inference_mode():
+            features = self._tokenizer.pad({"input_ids": list(tokens)}, return_tensors="pt").to(self._device)
+            pooled = self._model(dict(features))["sentence_embedding"].float()
+            vectors: Vectors = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+        return vectors
+
+    def _prompt(self, *names: str) -> str:
+        prompts: dict[str, str] = self._model.prompts or {}
+        return next((prompts[name] for name in names if prompts.get(name)), "")
+
+    def _choose(self, dtype: Dtype) -> str:
+        import torch
+
+        if dtype == "bfloat16":
+            self._model.to(torch.bfloat16)
+        if dtype != "auto":
+            return dtype
+        tokens = self.tokenise(_PROBES)
+        exact, exact_seconds = self._probe(tokens)
+        original, self._model = self._model, copy.deepcopy(self._model).to(torch.bfloat16)
+        rounded, rounded_seconds = self._probe(tokens)
+        cosine, gain = float((exact * rounded).sum(axis=1).min()), exact_seconds / rounded_seconds
+        log.info("dtype_probed", bfloat16_gain=round(gain, 2), cosine=round(cosine, 5))
+        if cosine >= MIN_COSINE and gain >= _MIN_GAIN:
+            return "bfloat16"
+        self._model = original
+        return "float32"
+
+    def _probe(self, tokens: list[list[int]]) -> tuple[Vectors, float]:
+        """Vectors of the probe texts, and the seconds that the faster of two passes took after a warm-up."""
+        self.encode(tokens[:2])
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            vectors = self.encode(tokens)
+            seconds.append(time.perf_counter() - start)
+        return vectors, min(seconds)
+
+
+def _load(folder: ModelFolder, threads: int) -> Any:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: nothing may be downloaded
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would take turns with torch's
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(threads)
+    try:
+        return SentenceTransformer(str(folder.path), local_files_only=True).eval()
+    except Exception as error:
+        message = f"The embedding model in {folder.path} cannot be loaded: {type(error).__name__}."
+        raise EmbedderUnavailable(message) from error

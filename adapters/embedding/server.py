@@ -1,0 +1,267 @@
+"""The embedding process: one model for all processes of this machine, over the OpenAI embeddings API.
+
+It listens at once and answers 503 until the model is loaded; `GET /health` says how far it is. What a text is,
+a query or a passage, comes in the header ``X-Priority`` (passage when missing): queries overtake passages.
+Importing this module imports no torch.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import hmac
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters.embedding.folder import DEFAULT_MODEL, find_model
+from adapters.embedding.model import Kind, SentenceTransformerModel, Vectors
+from adapters.embedding.queue import ModelQueue, QueueFull
+from application.errors import ApplicationError, EmbedderUnavailable
+
+log = structlog.get_logger(__name__)
+
+KEY_VARIABLE: Final = "READINGROOM_ENGINE_KEY"
+MAX_TEXTS: Final = 2048  # as OpenAI's own service
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+_STOP_SECONDS: Final = 3
+
+
+class Refused(Exception):
+    """A request that is not served, in OpenAI's words."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(status, "invalid_request_error")
+        self.status = status
+        self.headers = {"Retry-After": str(round(after))} if after else {}
+        self.body = {
+            "error": {
+                "message": message,
+                "type": kind if status < 500 else "server_error",  # noqa: PLR2004
+                "param": param,
+                "code": code,
+            }
+        }
+
+
+@frozen(kw_only=True)
+class EmbeddingRequest:
+    """The body of ``POST /v1/embeddings``, checked."""
+
+    texts: Sequence[str]
+    model: str
+    base64: bool
+    kind: Kind
+
+
+class EmbeddingServer:
+    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``."""
+
+    def __init__(self, queue: ModelQueue, *, key: str, name: str, dimensions: int) -> None:
+        self._queue = queue
+        self._key = key.encode()
+        self._name = name
+        self._dimensions = dimensions
+
+    def app(self) -> Starlette:
+        """The ASGI application; its lifespan loads the model and lets it go."""
+        return Starlette(
+            routes=[
+                Route("/v1/embeddings", self.embeddings, methods=["POST"]),
+                Route("/v1/models", self.models),
+                Route("/health", self.health),
+            ],
+            exception_handlers={Refused: _refused},
+            lifespan=self._lifespan,
+        )
+
+    async def embeddings(self, request: Request) -> Response:
+        """``POST /v1/embeddings``."""
+        self._authorise(request)
+        asked = await self._parse(request)
+        work = asyncio.create_task(self._embed(asked))
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise Refused(499, "The client went away.")
+            vectors, tokens = work.result()
+        finally:
+            work.cancel()
+            gone.cancel()
+        return Response(_answer(vectors, asked, tokens, self._name), media_type="application/json")
+
+    async def models(self, request: Request) -> Response:
+        """``GET /v1/models``: the one model."""
+        self._authorise(request)
+        model = {"id": self._name, "object": "model", "owned_by": "local", "dimensions": self._dimensions}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def health(self, _request: Request) -> Response:
+        """``GET /health``: 200 when ready, 503 while loading or after that failed."""
+        about: dict[str, Any] = {"model": self._name, "dimensions": self._dimensions}
+        if self._queue.failure is not None:
+            return JSONResponse(about | {"status": "failed", "reason": self._queue.failure.message}, 503)
+        if self._queue.model is None:
+            return JSONResponse(about | {"status": "loading"}, 503, headers={"Retry-After": "1"})
+        return JSONResponse(about | {"status": "ready", "dtype": self._queue.model.dtype})
+
+    async def _embed(self, asked: EmbeddingRequest) -> tuple[Vectors, int]:
+        try:
+            return await self._queue.embed(asked.texts, asked.kind)
+        except QueueFull as error:
+            raise Refused(429, error.message, code="queue_full", after=error.retry_after) from error
+        except ApplicationError as error:
+            code = "loading" if error.retry_after else "model_failed"
+            raise Refused(503, error.message, code=code, after=error.retry_after) from error
+
+    def _authorise(self, request: Request) -> None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
+            raise Refused(401, "The API key is missing or wrong.", code="invalid_api_key")
+
+    async def _parse(self, request: Request) -> EmbeddingRequest:
+        try:
+            body = json.loads(await _body(request))
+        except ValueError as error:
+            raise Refused(400, "The body is not JSON.") from error
+        if not isinstance(body, dict):
+            raise Refused(400, "The body is not a JSON object.")
+        given = body.get("input")
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list) or not texts:
+            raise Refused(400, "Give a string or a list of strings, at least one.", param="input")
+        if not all(isinstance(text, str) for text in texts):
+            raise Refused(400, "Only strings are embedded here; arrays of tokens are not taken.", param="input")
+        if len(texts) > MAX_TEXTS:
+            raise Refused(400, f"Give at most {MAX_TEXTS} texts at a time.", param="input")
+        if body.get("model") not in {None, self._name}:
+            raise Refused(404, f"The model here is {self._name}.", param="model", code="model_not_found")
+        if body.get("dimensions") not in {None, self._dimensions}:
+            raise Refused(400, f"The model gives {self._dimensions} dimensions.", param="dimensions")
+        encoding = body.get("encoding_format", "float")
+        if encoding not in {"float", "base64"}:
+            raise Refused(400, "Use float or base64.", param="encoding_format")
+        priority = request.headers.get("x-priority", "passage")
+        kind: Kind = "query" if priority == "query" else "passage"
+        return EmbeddingRequest(texts=texts, model=self._name, base64=encoding == "base64", kind=kind)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._queue.start()
+        try:
+            yield
+        finally:
+            self._queue.stop()
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refused):
+        raise error
+    return JSONResponse(error.body, error.status, headers=error.headers)
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise Refused(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
+    except ClientDisconnect as error:
+        raise Refused(499, "The client went away.") from error
+    return bytes(body)
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client hangs up; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _answer(vectors: Vectors, asked: EmbeddingRequest, tokens: int, name: str) -> bytes:
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(vector.tobytes()).decode() if asked.base64 else vector.tolist(),
+        }
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return json.dumps({"object": "list", "data": data, "model": name, "usage": usage}, separators=(",", ":")).encode()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop, 2 with one line when it cannot start."""
+    parser = argparse.ArgumentParser(description="Serves one embedding model over the OpenAI embeddings API.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="sentence-transformers folder or name")
+    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
+    parser.add_argument(
+        "--threads", type=int, default=None, help="how many batches at a time, a core each; all cores when missing"
+    )
+    options = parser.parse_args(arguments)
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not key:
+        return _say(f"{KEY_VARIABLE} must hold the key that clients send.")
+    try:
+        folder = find_model(options.model)
+    except EmbedderUnavailable as error:
+        return _say(error.message)
+
+    import uvicorn
+
+    def load() -> SentenceTransformerModel:
+        return SentenceTransformerModel(options.model, dtype=options.dtype)
+
+    queue = ModelQueue(load, workers=options.threads)
+    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions)
+    config = uvicorn.Config(
+        server.app(),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_keep_alive=75,
+    )
+    # uvicorn stops gracefully, then raises the signal again for these handlers: the stop was asked for, so 0.
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    uvicorn.Server(config).run()
+    return 0
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _say(line: str) -> int:
+    sys.stderr.write(f"embedding server: {line}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
