@@ -98,6 +98,11 @@ class QdrantIndex:
         """Let go of the connections."""
         await self._client.close()
 
+    async def drop(self) -> None:
+        """Remove the whole collection, of all workspaces: after a change of model, or a test."""
+        async with vectors_errors("removing the vector index", within=self._deadlines.prepare):
+            await self._client.delete_collection(self._collection)
+
     async def prepare(self) -> None:
         """See the port. Raises VectorsUnavailable for a collection that was made for vectors of another length."""
         async with vectors_errors("preparing the vector index", within=self._deadlines.prepare):
