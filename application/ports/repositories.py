@@ -88,6 +88,14 @@ class WorkspaceOfUser:
     role: Role
 
 
+@frozen(kw_only=True)
+class OwnedWorkspace:
+    """A workspace and its longest-standing owner."""
+
+    workspace: Workspace
+    owner: UserId
+
+
 class Workspaces(Protocol):
     """Workspaces and memberships."""
 
@@ -105,6 +113,10 @@ class Workspaces(Protocol):
 
     async def of_user(self, user_id: UserId) -> list[WorkspaceOfUser]:
         """All they belong to, oldest membership first."""
+        ...
+
+    async def owned(self, *, limit: int = 1000) -> list[OwnedWorkspace]:
+        """Every workspace with an active owner, oldest first."""
         ...
 
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
@@ -299,6 +311,10 @@ class Messages(Protocol):
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
     ) -> list[Message]:
         """Oldest first."""
+        ...
+
+    async def latest(self, conversation_id: ConversationId) -> Message | None:
+        """The youngest message, or None in an empty conversation."""
         ...
 
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:

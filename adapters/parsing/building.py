@@ -1,0 +1,124 @@
+"""Puts a document's text together piece by piece while noting where each piece stands."""
+
+import re
+from typing import Final
+
+from adapters.parsing.failures import too_much_text
+from adapters.parsing.limits import Limits
+from domain.passages import Block, BlockKind, Page, ParsedDocument, TextSpan
+
+# C0 and C1 controls without tab and newline, lone surrogates, non-characters, the byte order mark
+_UNFIT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_NEWLINES: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_TIGHT: Final = {BlockKind.LIST_ITEM, BlockKind.TABLE_ROW}  # of these, neighbours stand on adjacent lines
+MAX_TITLE: Final = 500
+_LANGUAGE: Final = re.compile(r"[a-zA-Z]{2}(?=$|[-_])")
+
+
+def clean(text: str) -> str:
+    r"""Text that every store can keep: newlines as ``\n``, no NUL, controls or lone surrogates; else unchanged.
+
+    What stood for a character (NUL, a lone surrogate) becomes U+FFFD, what only steered a terminal becomes a space.
+    """
+    text = _NEWLINES.sub("\n", text)
+    return _UNFIT.sub(_fit, text)
+
+
+def _fit(match: re.Match[str]) -> str:
+    character = match.group()
+    if character == "\ufeff":
+        return ""
+    return "\ufffd" if character == "\0" or character >= "\ud800" else " "
+
+
+def one_line(text: str) -> str:
+    """White space of every kind as single spaces."""
+    return " ".join(text.split())
+
+
+def language_code(tag: str | None) -> str | None:
+    """ISO 639-1 out of a tag such as "en-GB"; None when there is none in it."""
+    match = _LANGUAGE.match((tag or "").strip())
+    return match.group().lower() if match else None
+
+
+class DocumentBuilder:
+    """Collects blocks in reading order and gives the `ParsedDocument`.
+
+    Every `add` cleans its text, and raises `too_much_text` when the whole grows over the limit.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._parts: list[str] = []
+        self._length = 0
+        self._blocks: list[Block] = []
+        self._pages: list[Page] = []
+        self._page_from: int | None = None
+        self._last: BlockKind | None = None
+
+    @property
+    def length(self) -> int:
+        """Code points so far."""
+        return self._length
+
+    def add(self, kind: BlockKind, text: str, *, level: int = 0) -> tuple[int, int] | None:
+        """Append a block; its place, or None when there was nothing but white space.
+
+        Blocks are separated by an empty line, items of a list and rows of a table by a newline.
+        """
+        text = clean(text).strip("\n") if kind is BlockKind.CODE else clean(text).strip()
+        if not text or text.isspace():
+            return None
+        self._separate(kind)
+        start = self._length
+        self._append(text)
+        self._blocks.append(Block(kind=kind, char_from=start, char_to=self._length, level=level))
+        self._last = kind
+        return start, self._length
+
+    def start_page(self) -> None:
+        """Blocks from here on belong to the next page."""
+        if self._parts:
+            self._append("\n\n")
+        self._last = None
+        self._page_from = self._length
+
+    def end_page(
+        self, number: int, *, width: float = 0.0, height: float = 0.0, spans: tuple[TextSpan, ...] = ()
+    ) -> None:
+        """Close the page begun by `start_page`; `spans` count from its first character."""
+        if self._page_from is None:
+            raise ValueError("no page was started")
+        self._pages.append(
+            Page(
+                number=number,
+                char_from=self._page_from,
+                char_to=self._length,
+                width=round(width, 2),
+                height=round(height, 2),
+                spans=spans,
+            )
+        )
+        self._page_from = None
+
+    def finish(self, *, title: str | None = None, language: str | None = None) -> ParsedDocument:
+        """All of it. Pages on which nothing was added are listed as without text."""
+        return ParsedDocument(
+            text="".join(self._parts),
+            blocks=tuple(self._blocks),
+            pages=tuple(self._pages),
+            title=one_line(clean(title or ""))[:MAX_TITLE] or None,
+            language=language_code(language),
+            pages_without_text=tuple(page.number for page in self._pages if page.char_from == page.char_to),
+        )
+
+    def _separate(self, kind: BlockKind) -> None:
+        if self._last is not None:
+            self._append("\n" if kind is self._last and kind in _TIGHT else "\n\n")
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+        if self._length > self._limits.max_chars:
+            raise too_much_text(f"more than {self._limits.max_chars:,} characters of text")

@@ -1,0 +1,157 @@
+"""Telling formats apart: the bytes decide, the name is asked only where bytes cannot tell."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+import puremagic
+
+from adapters.parsing.encoding import bom_encoding, wide_encoding
+from adapters.parsing.formats import DOCX, FORMATS, HTML, MARKDOWN, PDF, PLAIN, Format
+from application.ports.parsing import DetectedType
+
+HEAD: Final = 8192  # bytes that are looked at
+UNKNOWN: Final = "application/octet-stream"
+ZIP: Final = "application/zip"
+OLE: Final = "application/x-ole-storage"
+RTF: Final = "application/rtf"
+
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+_CONTAINERS: Final[Mapping[str, str]] = {  # extension → type, for zip containers that do not tell early
+    "docx": DOCX,
+    "docm": DOCX,
+    "dotx": DOCX,
+    "xlsx": f"{_OFFICE}spreadsheetml.sheet",
+    "xlsm": f"{_OFFICE}spreadsheetml.sheet",
+    "pptx": f"{_OFFICE}presentationml.presentation",
+    "pptm": f"{_OFFICE}presentationml.presentation",
+    "odt": "application/vnd.oasis.opendocument.text",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+    "odp": "application/vnd.oasis.opendocument.presentation",
+    "epub": "application/epub+zip",
+}
+_LEGACY: Final[Mapping[str, str]] = {
+    "doc": "application/msword",
+    "xls": "application/vnd.ms-excel",
+    "ppt": "application/vnd.ms-powerpoint",
+    "msg": "application/vnd.ms-outlook",
+}
+_FOLDERS: Final = ((b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"))
+_CONTENT: Final = ((b"wordprocessingml", "docx"), (b"spreadsheetml", "xlsx"), (b"presentationml", "pptx"))
+_TEXT_NAMES: Final[Mapping[str, str]] = {
+    extension: row.media_type
+    for row in FORMATS.values()
+    if row.media_type in {MARKDOWN, PLAIN}
+    for extension in row.extensions
+}
+_HTML: Final = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|div|p|h1|table)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_HTML_INSIDE: Final = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+_MOST_CONTROLS: Final = 0.02  # of the bytes, in text
+_MOST_NULS: Final = 0.10
+_CONTROLS: Final = bytes(set(range(1, 32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+
+
+class ContentTypes:
+    """The `MediaTypes` port over the table of formats."""
+
+    def __init__(self, formats: Mapping[str, Format] = FORMATS) -> None:
+        self._formats = formats
+
+    def detect(self, head: bytes, filename: str) -> DetectedType:
+        """See the port."""
+        media_type = media_type_of(head[:HEAD], filename)
+        return DetectedType(media_type=media_type, supported=media_type in self._formats)
+
+
+def media_type_of(head: bytes, filename: str) -> str:
+    """The type of content that begins with `head`."""
+    extension = filename.rpartition(".")[2].lower() if "." in filename else ""
+    if head.startswith(b"PK\x03\x04"):
+        return _zip(head, extension)
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        # an encrypted Office document is such a container: its reader says so better than "unsupported" would
+        return _CONTAINERS.get(extension) or _LEGACY.get(extension, OLE)
+    if _is_pdf(head, extension):
+        return PDF
+    if head.startswith(b"{\\rtf"):
+        return RTF
+    if not looks_like_text(head):
+        return _by_magic(head, filename)
+    return _text(head, extension)
+
+
+def _is_pdf(head: bytes, extension: str) -> bool:
+    place = head[:1024].find(b"%PDF-")  # readers accept the mark anywhere in the first KiB
+    return place >= 0 and (
+        not head[:place].strip(b"\xef\xbb\xbf \t\r\n\0") or extension == "pdf" or not looks_like_text(head[:place])
+    )
+
+
+def _zip(head: bytes, extension: str) -> str:
+    names = re.findall(rb"PK\x03\x04.{22}(..)..(.{0,120})", head, re.DOTALL)
+    members = [name[: int.from_bytes(length, "little")] for length, name in names]
+    if members and members[0] == b"mimetype":
+        declared = re.match(rb"[\w.+/-]+", head[38:120])
+        kind = declared.group().decode("ascii").split("PK")[0] if declared else ""
+        for known in _CONTAINERS.values():
+            if kind.startswith(known):
+                return known
+    for folder, kind in _FOLDERS:
+        if any(member.startswith(folder) for member in members):
+            return _CONTAINERS[kind]
+    if b"[Content_Types].xml" in members:
+        types = _first_bytes_of(head, b"[Content_Types].xml")
+        for mark, kind in _CONTENT:
+            if mark in types:
+                return _CONTAINERS[kind]
+    return _CONTAINERS.get(extension, ZIP)
+
+
+def _first_bytes_of(head: bytes, member: bytes) -> bytes:
+    """What can be unpacked of a member within `head`; at most 64 KiB."""
+    start = head.find(member)
+    if start < 30:  # noqa: PLR2004 a local header is so long
+        return b""
+    header = head[start - 30 : start]
+    data = head[start + len(member) + int.from_bytes(header[28:30], "little") :]
+    if header[8:10] == b"\0\0":  # stored
+        return data
+    try:
+        return zlib.decompressobj(-15).decompress(data, 65536)
+    except zlib.error:
+        return b""
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether these are characters of some encoding; a few NUL bytes do not count against it."""
+    if not head or bom_encoding(head) is not None or wide_encoding(head) is not None:
+        return True
+    if head.count(0) > _MOST_NULS * len(head):
+        return False
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return controls <= max(_MOST_CONTROLS * len(head), 1)
+
+
+def _text(head: bytes, extension: str) -> str:
+    marked = bom_encoding(head)
+    encoding = marked[0] if marked else wide_encoding(head)
+    plain = head.decode(encoding, "ignore").encode() if encoding else head
+    plain = plain.removeprefix(b"\xef\xbb\xbf")
+    if extension in _TEXT_NAMES and not _HTML_INSIDE.match(plain.lstrip()):
+        return _TEXT_NAMES[extension]
+    if _HTML.match(plain) or (extension in FORMATS[HTML].extensions and b"<" in plain):
+        return HTML
+    return PLAIN
+
+
+def _by_magic(head: bytes, filename: str) -> str:
+    try:
+        found = puremagic.from_string(head, mime=True, filename=filename)
+    except Exception:  # noqa: BLE001 a library that only guesses; its answer is for the message alone
+        return UNKNOWN
+    # what it guesses from the name alone must not let binary content in as a supported type
+    return found if re.fullmatch(r"[\w.+-]+/[\w.+-]+", found) and found not in FORMATS else UNKNOWN

@@ -1,0 +1,139 @@
+"""The first PDF reader: PDFium, fast and forgiving."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pypdfium2
+from pypdfium2 import raw
+
+from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
+from adapters.parsing.limits import Limits
+from adapters.parsing.pdf_layout import Line, PageLines
+from domain.passages import Box
+
+# PDFium ends a line with CR LF; a hyphen at which it found a word divided, with U+0002 or U+FFFE
+_LINE: Final = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
+_MENDED: Final = "\x02\ufffe"
+_TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
+            raise encrypted("PDF") from error
+        raise corrupt("PDF") from error
+
+
+def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
+    """All pages, the title and the language. A page that cannot be loaded counts as one without text."""
+    with _translated():
+        document = pypdfium2.PdfDocument(path)
+        count = len(document)
+    if count == 0:
+        raise corrupt("PDF")
+    if count > limits.max_pages:
+        raise too_many_pages(count, limits.max_pages)
+    pages: list[PageLines] = []
+    characters = 0
+    for index in range(count):
+        page = _page(document, index)
+        characters += sum(len(line.text) for line in page.lines)
+        if characters > limits.max_chars:
+            raise too_much_text(f"more than {limits.max_chars:,} characters of text")
+        pages.append(page)
+    title = document.get_metadata_dict().get("Title")
+    return pages, title, _language(document)
+
+
+def _language(document: Any) -> str | None:
+    needed = raw.FPDFCatalog_GetLanguage(document, None, 0) if hasattr(raw, "FPDFCatalog_GetLanguage") else 0
+    if needed <= 2:  # noqa: PLR2004 an empty UTF-16 string
+        return None
+    import ctypes
+
+    buffer = (ctypes.c_ushort * (needed // 2))()
+    raw.FPDFCatalog_GetLanguage(document, buffer, needed)
+    return bytes(buffer).decode("utf-16-le", "ignore").rstrip("\0") or None
+
+
+def _page(document: Any, index: int) -> PageLines:
+    try:
+        page = document[index]
+    except pypdfium2.PdfiumError:
+        return PageLines(index + 1, 0.0, 0.0, has_fonts=False)
+    try:
+        width, height = page.get_size()
+        try:
+            text_page = page.get_textpage()
+        except pypdfium2.PdfiumError:
+            return PageLines(index + 1, width, height, has_fonts=False)
+        try:
+            count = max(text_page.count_chars(), 0)
+            place = _Placement(page, width, height)
+            lines = tuple(_lines(text_page, count, place))
+        finally:
+            text_page.close()
+        return PageLines(index + 1, width, height, lines, has_fonts=count > 0)
+    finally:
+        page.close()
+
+
+def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
+    text = text_page.get_text_range() if count else ""
+    if len(text) != count:  # an index into the text would not be PDFium's
+        text = "".join(_character(raw.FPDFText_GetUnicode(text_page, index)) for index in range(count))
+    for match in _LINE.finditer(text):
+        line = match.group()
+        if line.isspace():
+            continue
+        start, end = match.span()
+        box = place.shown(_union(text_page, start, end - start))
+        first = start + len(line) - len(line.lstrip())
+        size = raw.FPDFText_GetFontSize(text_page, first)
+        if size < _TINY:
+            size = min(box[3] - box[1], box[2] - box[0])
+        yield Line(line.rstrip(_MENDED), box, size, mended=line[-1] in _MENDED)
+
+
+def _character(code: int) -> str:
+    return chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else "\ufffd"  # noqa: PLR2004 Unicode's own
+
+
+def _union(text_page: Any, start: int, count: int) -> Box:
+    boxes = [text_page.get_rect(index) for index in range(text_page.count_rects(start, count))]
+    if not boxes:
+        return 0.0, 0.0, 0.0, 0.0
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+class _Placement:
+    """From PDF user space (origin bottom left, unrotated, the crop box anywhere in it) to the page as shown."""
+
+    def __init__(self, page: Any, width: float, height: float) -> None:
+        self._left, self._bottom, right, top = page.get_bbox()
+        self._across, self._up = right - self._left, top - self._bottom
+        self._rotation = page.get_rotation()
+        self._width, self._height = width, height
+
+    def shown(self, box: Box) -> Box:
+        left, bottom, right, top = (
+            box[0] - self._left,
+            box[1] - self._bottom,
+            box[2] - self._left,
+            box[3] - self._bottom,
+        )
+        match self._rotation:
+            case 90:
+                return bottom, left, top, right
+            case 180:
+                return self._across - right, bottom, self._across - left, top
+            case 270:
+                return self._up - top, self._across - right, self._up - bottom, self._across - left
+            case _:
+                return left, self._up - top, right, self._up - bottom

@@ -1,0 +1,20 @@
+"""Plain text in any encoding: paragraphs are what empty lines divide."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from adapters.parsing.building import DocumentBuilder
+from adapters.parsing.encoding import decode
+from adapters.parsing.limits import Limits
+from domain.passages import BlockKind, ParsedDocument
+
+_EMPTY_LINES: Final = re.compile(r"(?:\r\n|\n|\r|\f)[^\S\r\n\f]*(?:(?:\r\n|\n|\r|\f)[^\S\r\n\f]*)+")
+
+
+def read(path: Path, limits: Limits) -> ParsedDocument:
+    """The text itself, its paragraphs one empty line apart."""
+    builder = DocumentBuilder(limits)
+    for paragraph in _EMPTY_LINES.split(decode(path.read_bytes())):
+        builder.add(BlockKind.PARAGRAPH, paragraph)
+    return builder.finish()

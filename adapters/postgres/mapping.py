@@ -1,0 +1,377 @@
+"""Rows to values of the domain and back, by hand: the domain knows no tables."""
+
+# ruff: noqa: D103 each pair is told by its names and types
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from domain.access import Role
+from domain.answers import Citation
+from domain.conversations import AnswerError, Conversation, Message, MessageStatus, Speaker, Usage
+from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
+from domain.ids import ChunkId, CollectionId, DocumentId, WorkspaceId
+from domain.passages import Box, Chunk, Page, PageBoxes, TextSpan
+from domain.users import LoginSession, User
+from domain.workspaces import Collection, Membership, Visibility, Workspace
+
+Values = dict[str, Any]
+
+
+def fold(text: str) -> str:
+    """What text is sorted and searched by: compatibility forms and case make no difference."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def user_values(user: User) -> Values:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "password_hash": user.password_hash,
+        "created_at": user.created_at,
+        "disabled_at": user.disabled_at,
+    }
+
+
+def user_from(row: RowMapping) -> User:
+    return User(
+        id=row["id"],
+        email=row["email"],
+        name=row["name"],
+        password_hash=row["password_hash"],
+        created_at=row["created_at"],
+        disabled_at=row["disabled_at"],
+    )
+
+
+def session_values(session: LoginSession) -> Values:
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "token_hash": session.token_hash,
+        "device": session.device,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "expires_at": session.expires_at,
+        "revoked_at": session.revoked_at,
+    }
+
+
+def session_from(row: RowMapping) -> LoginSession:
+    return LoginSession(
+        id=row["id"],
+        user_id=row["user_id"],
+        token_hash=row["token_hash"],
+        spent=frozenset(row["spent"]),
+        device=row["device"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def workspace_values(workspace: Workspace) -> Values:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "version": workspace.version,
+        "created_at": workspace.created_at,
+    }
+
+
+def workspace_from(row: RowMapping) -> Workspace:
+    return Workspace(id=row["id"], name=row["name"], version=row["version"], created_at=row["created_at"])
+
+
+def membership_values(membership: Membership) -> Values:
+    return {
+        "workspace_id": membership.workspace_id,
+        "user_id": membership.user_id,
+        "role": int(membership.role),
+        "joined_at": membership.joined_at,
+    }
+
+
+def membership_from(row: RowMapping) -> Membership:
+    return Membership(
+        workspace_id=row["workspace_id"], user_id=row["user_id"], role=Role(row["role"]), joined_at=row["joined_at"]
+    )
+
+
+def collection_values(collection: Collection) -> Values:
+    return {
+        "id": collection.id,
+        "workspace_id": collection.workspace_id,
+        "name": collection.name,
+        "description": collection.description,
+        "visibility": collection.visibility.value,
+        "is_default": collection.is_default,
+        "version": collection.version,
+        "created_at": collection.created_at,
+    }
+
+
+def collection_from(row: RowMapping) -> Collection:
+    return Collection(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        name=row["name"],
+        description=row["description"],
+        visibility=Visibility(row["visibility"]),
+        is_default=row["is_default"],
+        version=row["version"],
+        created_at=row["created_at"],
+    )
+
+
+def document_values(document: Document) -> Values:
+    return {
+        "id": document.id,
+        "workspace_id": document.workspace_id,
+        "collection_id": document.collection_id,
+        "title": document.title,
+        "filename": document.filename,
+        "media_type": document.media_type,
+        "size": document.size,
+        "sha256": document.sha256,
+        "file_key": document.file_key,
+        "status": document.status.value,
+        "stage": document.stage.value if document.stage else None,
+        "progress": document.progress,
+        "failure_code": document.failure.code.value if document.failure else None,
+        "failure_message": document.failure.message if document.failure else None,
+        "page_count": document.page_count,
+        "chunk_count": document.chunk_count,
+        "language": document.language,
+        "tags": list(document.tags),
+        "metadata": dict(document.metadata),
+        "revision": document.revision,
+        "live_revision": document.live_revision,
+        "version": document.version,
+        "created_by": document.created_by,
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+        "deleted_at": document.deleted_at,
+        "title_key": fold(document.title),
+        "search_key": fold(f"{document.title}\n{document.filename}"),
+    }
+
+
+def document_from(row: RowMapping) -> Document:
+    failure = row["failure_code"]
+    return Document(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        collection_id=row["collection_id"],
+        title=row["title"],
+        filename=row["filename"],
+        media_type=row["media_type"],
+        size=row["size"],
+        sha256=row["sha256"],
+        file_key=row["file_key"],
+        status=DocumentStatus(row["status"]),
+        stage=Stage(row["stage"]) if row["stage"] else None,
+        progress=row["progress"],
+        failure=Failure(code=FailureCode(failure), message=row["failure_message"]) if failure else None,
+        page_count=row["page_count"],
+        chunk_count=row["chunk_count"],
+        language=row["language"],
+        tags=tuple(row["tags"]),
+        metadata=row["metadata"],
+        revision=row["revision"],
+        live_revision=row["live_revision"],
+        version=row["version"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
+    return {
+        "id": chunk.id,
+        "workspace_id": workspace_id,
+        "document_id": chunk.document_id,
+        "revision": chunk.revision,
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "char_from": chunk.char_from,
+        "char_to": chunk.char_to,
+        "page_from": chunk.page_from,
+        "page_to": chunk.page_to,
+        "heading_path": list(chunk.heading_path),
+        "token_count": chunk.token_count,
+        "boxes": _boxes_to_json(chunk.boxes),
+    }
+
+
+def chunk_from(row: RowMapping) -> Chunk:
+    return Chunk(
+        id=row["id"],
+        document_id=row["document_id"],
+        revision=row["revision"],
+        ordinal=row["ordinal"],
+        text=row["text"],
+        char_from=row["char_from"],
+        char_to=row["char_to"],
+        page_from=row["page_from"],
+        page_to=row["page_to"],
+        heading_path=tuple(row["heading_path"]),
+        token_count=row["token_count"],
+        boxes=_boxes_from_json(row["boxes"]),
+    )
+
+
+def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> Values:
+    return {
+        "workspace_id": workspace_id,
+        "document_id": document_id,
+        "revision": revision,
+        "number": page.number,
+        "char_from": page.char_from,
+        "char_to": page.char_to,
+        "width": page.width,
+        "height": page.height,
+        "spans": [[span.char_from, span.char_to, *span.bbox] for span in page.spans],
+        "text": text,
+    }
+
+
+def page_from(row: RowMapping) -> Page:
+    return Page(
+        number=row["number"],
+        char_from=row["char_from"],
+        char_to=row["char_to"],
+        width=row["width"],
+        height=row["height"],
+        spans=tuple(TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]),
+    )
+
+
+def conversation_values(conversation: Conversation) -> Values:
+    return {
+        "id": conversation.id,
+        "workspace_id": conversation.workspace_id,
+        "created_by": conversation.created_by,
+        "title": conversation.title,
+        "collection_ids": list(conversation.collection_ids),
+        "instructions": conversation.instructions,
+        "model": conversation.model,
+        "version": conversation.version,
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+    }
+
+
+def conversation_from(row: RowMapping) -> Conversation:
+    return Conversation(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        created_by=row["created_by"],
+        title=row["title"],
+        collection_ids=tuple(CollectionId(value) for value in row["collection_ids"]),
+        instructions=row["instructions"],
+        model=row["model"],
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def message_values(message: Message) -> Values:
+    return {
+        "id": message.id,
+        "workspace_id": message.workspace_id,
+        "conversation_id": message.conversation_id,
+        "parent_id": message.parent_id,
+        "role": message.role.value,
+        "status": message.status.value,
+        "content": message.content,
+        "citations": [_citation_to_json(citation) for citation in message.citations],
+        "stop_reason": message.stop_reason,
+        "model": message.model,
+        "usage": {
+            "input_tokens": message.usage.input_tokens,
+            "output_tokens": message.usage.output_tokens,
+            "cache_read_input_tokens": message.usage.cache_read_input_tokens,
+            "cache_creation_input_tokens": message.usage.cache_creation_input_tokens,
+        },
+        "error": message.error
+        and {
+            "code": message.error.code,
+            "message": message.error.message,
+            "retryable": message.error.retryable,
+        },
+        "created_by": message.created_by,
+        "created_at": message.created_at,
+        "completed_at": message.completed_at,
+    }
+
+
+def message_from(row: RowMapping) -> Message:
+    return Message(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        conversation_id=row["conversation_id"],
+        parent_id=row["parent_id"],
+        role=Speaker(row["role"]),
+        status=MessageStatus(row["status"]),
+        content=row["content"],
+        citations=tuple(_citation_from_json(citation) for citation in row["citations"]),
+        stop_reason=row["stop_reason"],
+        model=row["model"],
+        usage=Usage(**row["usage"]),
+        error=AnswerError(**row["error"]) if row["error"] else None,
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+def _citation_to_json(citation: Citation) -> Values:
+    return {
+        "index": citation.index,
+        "claim_from": citation.claim_from,
+        "claim_to": citation.claim_to,
+        "chunk_id": str(citation.chunk_id),
+        "document_id": str(citation.document_id),
+        "document_title": citation.document_title,
+        "page_from": citation.page_from,
+        "page_to": citation.page_to,
+        "quote": citation.quote,
+        "boxes": _boxes_to_json(citation.boxes),
+    }
+
+
+def _citation_from_json(data: Mapping[str, Any]) -> Citation:
+    return Citation(
+        index=data["index"],
+        claim_from=data["claim_from"],
+        claim_to=data["claim_to"],
+        chunk_id=ChunkId(UUID(data["chunk_id"])),
+        document_id=DocumentId(UUID(data["document_id"])),
+        document_title=data["document_title"],
+        page_from=data["page_from"],
+        page_to=data["page_to"],
+        quote=data["quote"],
+        boxes=_boxes_from_json(data["boxes"]),
+    )
+
+
+def _boxes_to_json(boxes: Iterable[PageBoxes]) -> list[Any]:
+    return [[on_page.page, [list(rect) for rect in on_page.rects]] for on_page in boxes]
+
+
+def _boxes_from_json(data: Iterable[Any]) -> tuple[PageBoxes, ...]:
+    return tuple(PageBoxes(page=page, rects=tuple(_box(rect) for rect in rects)) for page, rects in data)
+
+
+def _box(numbers: Iterable[float]) -> Box:
+    left, top, right, bottom = numbers
+    return (float(left), float(top), float(right), float(bottom))

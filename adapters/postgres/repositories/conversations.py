@@ -1,0 +1,120 @@
+"""Conversations and their messages."""
+
+from sqlalchemy import insert, literal, select, update
+
+from adapters.postgres.mapping import (
+    conversation_from,
+    conversation_values,
+    message_from,
+    message_values,
+)
+from adapters.postgres.session import Session, after_key
+from adapters.postgres.tables import conversations, messages
+from domain.conversations import Conversation, Message, MessageStatus
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
+
+
+class PostgresConversations:
+    """Keeps the promises of `application.ports.repositories.Conversations`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, conversation_id: ConversationId) -> Conversation | None:
+        """By id."""
+        row = await self._session.one(select(conversations).where(conversations.c.id == conversation_id))
+        return self._seen(conversation_from(row)) if row else None
+
+    async def add(self, conversation: Conversation) -> None:
+        """A new one."""
+        await self._session.execute(insert(conversations).values(conversation_values(conversation)))
+        self._seen(conversation)
+
+    async def save(self, conversation: Conversation) -> None:
+        """The present state."""
+        await self._session.save(conversations, conversation_values(conversation))
+
+    async def of_user(
+        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+    ) -> list[Conversation]:
+        """Newest first."""
+        keys = (conversations.c.created_at, conversations.c.id)
+        rows = await self._session.all(
+            select(conversations)
+            .where(
+                conversations.c.workspace_id == workspace_id,
+                conversations.c.created_by == user_id,
+                *after_key(conversations, keys, after, descending=True),
+            )
+            .order_by(*(key.desc() for key in keys))
+            .limit(limit)
+        )
+        return [self._seen(conversation_from(row)) for row in rows]
+
+    def _seen(self, conversation: Conversation) -> Conversation:
+        self._session.saw(conversation.id, conversation.version)
+        return conversation
+
+
+class PostgresMessages:
+    """Keeps the promises of `application.ports.repositories.Messages`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, message_id: MessageId) -> Message | None:
+        """By id."""
+        row = await self._session.one(select(messages).where(messages.c.id == message_id))
+        return message_from(row) if row else None
+
+    async def add(self, message: Message) -> None:
+        """A new one."""
+        await self._session.execute(insert(messages).values(message_values(message)))
+
+    async def save(self, message: Message) -> None:
+        """The present state, unless the stored one is already over."""
+        await self._session.execute(
+            update(messages)
+            .where(messages.c.id == message.id, messages.c.status == MessageStatus.STREAMING.value)
+            .values(message_values(message))
+        )
+
+    async def page(
+        self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
+    ) -> list[Message]:
+        """Oldest first."""
+        keys = (messages.c.created_at, messages.c.id)
+        rows = await self._session.all(
+            select(messages)
+            .where(messages.c.conversation_id == conversation_id, *after_key(messages, keys, after))
+            .order_by(*keys)
+            .limit(limit)
+        )
+        return [message_from(row) for row in rows]
+
+    async def latest(self, conversation_id: ConversationId) -> Message | None:
+        """The youngest message, or None in an empty conversation."""
+        row = await self._session.one(
+            select(messages)
+            .where(messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.created_at.desc(), messages.c.id.desc())
+            .limit(1)
+        )
+        return message_from(row) if row else None
+
+    async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
+        """The message and its ancestors, oldest first, the last `limit` of them."""
+        branch = (
+            select(messages.c.id, messages.c.parent_id, literal(1).label("distance"))
+            .where(messages.c.id == message_id)
+            .cte("branch", recursive=True)
+        )
+        branch = branch.union_all(
+            select(messages.c.id, messages.c.parent_id, branch.c.distance + 1)
+            .join(branch, messages.c.id == branch.c.parent_id)
+            .where(branch.c.distance < limit)
+        )
+        rows = await self._session.all(
+            select(messages).join(branch, messages.c.id == branch.c.id).order_by(branch.c.distance.desc())
+        )
+        return [message_from(row) for row in rows]

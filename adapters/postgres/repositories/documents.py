@@ -1,0 +1,143 @@
+"""Documents of a workspace."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.dialects import postgresql
+
+from adapters.postgres.mapping import document_from, document_values, fold
+from adapters.postgres.session import Session, after_key
+from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, documents
+from application.errors import AlreadyExists
+from application.ports.repositories import DocumentQuery, DocumentSort
+from domain.documents import Document, DocumentStatus, Stage
+from domain.ids import CollectionId, DocumentId, WorkspaceId
+
+_UNFINISHED = (DocumentStatus.QUEUED.value, DocumentStatus.PROCESSING.value)
+
+
+class PostgresDocuments:
+    """Keeps the promises of `application.ports.repositories.Documents`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, document_id: DocumentId) -> Document | None:
+        """By id, tombstones too."""
+        row = await self._session.one(select(documents).where(documents.c.id == document_id))
+        return self._seen(document_from(row)) if row else None
+
+    async def get_many(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, Document]:
+        """Those there are, tombstones too."""
+        rows = await self._session.all(select(documents).where(documents.c.id.in_(document_ids)))
+        return {row["id"]: self._seen(document_from(row)) for row in rows}
+
+    async def find_duplicate(self, collection_id: CollectionId, sha256: str) -> Document | None:
+        """A document of that collection, not deleted, whose present revision has these bytes."""
+        row = await self._session.one(
+            select(documents).where(
+                documents.c.collection_id == collection_id,
+                documents.c.sha256 == sha256,
+                documents.c.deleted_at.is_(None),
+            )
+        )
+        return self._seen(document_from(row)) if row else None
+
+    async def add(self, document: Document) -> None:
+        """A new one; the transaction stays usable when the same bytes were there first."""
+        added = await self._session.execute(
+            postgresql.insert(documents)
+            .values(document_values(document))
+            .on_conflict_do_nothing(
+                index_elements=["collection_id", "sha256"], index_where=documents.c.deleted_at.is_(None)
+            )
+        )
+        if not added.rowcount:
+            raise AlreadyExists("The collection holds these bytes already.", constraint=UQ_DOCUMENTS_SHA256)
+        self._seen(document)
+        self._session.collect(document.events)
+
+    async def save(self, document: Document) -> None:
+        """The present state; its events are collected."""
+        await self._session.save(documents, document_values(document))
+        self._session.collect(document.events)
+
+    async def report(
+        self, document_id: DocumentId, revision: int, stage: Stage, progress: float, now: datetime
+    ) -> bool:
+        """Note progress without a version. False when nobody should be working on that revision any more."""
+        noted = await self._session.execute(
+            update(documents)
+            .where(
+                documents.c.id == document_id,
+                documents.c.revision == revision,
+                documents.c.deleted_at.is_(None),
+                documents.c.status.in_(_UNFINISHED),
+            )
+            .values(
+                status=DocumentStatus.PROCESSING.value,
+                stage=stage.value,
+                progress=min(max(progress, 0.0), 1.0),
+                updated_at=now,
+            )
+        )
+        return bool(noted.rowcount)
+
+    async def page(
+        self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
+    ) -> list[Document]:
+        """A page in the query's order, ties by id."""
+        key = documents.c.title_key if query.sort is DocumentSort.TITLE else documents.c.created_at
+        keys = (key, documents.c.id)
+        descending = query.sort is DocumentSort.NEWEST
+        rows = await self._session.all(
+            select(documents)
+            .where(
+                documents.c.workspace_id == workspace_id,
+                documents.c.deleted_at.is_(None),
+                documents.c.collection_id.in_(query.readable),
+                *_asked(query),
+                *after_key(documents, keys, after, descending=descending),
+            )
+            .order_by(*(column.desc() if descending else column for column in keys))
+            .limit(limit)
+        )
+        return [self._seen(document_from(row)) for row in rows]
+
+    async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        """Queued or processing, not touched since."""
+        rows = await self._session.all(
+            select(documents)
+            .where(
+                documents.c.deleted_at.is_(None),
+                documents.c.status.in_(_UNFINISHED),
+                documents.c.updated_at < idle_since,
+            )
+            .order_by(documents.c.updated_at, documents.c.id)
+            .limit(limit)
+        )
+        return [self._seen(document_from(row)) for row in rows]
+
+    async def forget(self, document_id: DocumentId) -> None:
+        """Remove the row of a deleted document; one that is not deleted stays."""
+        await self._session.execute(
+            delete(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
+        )
+
+    def _seen(self, document: Document) -> Document:
+        self._session.saw(document.id, document.version)
+        return document
+
+
+def _asked(query: DocumentQuery) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if query.collection_id is not None:
+        conditions.append(documents.c.collection_id == query.collection_id)
+    if query.status is not None:
+        conditions.append(documents.c.status == query.status.value)
+    if query.tag is not None:
+        conditions.append(documents.c.tags.contains([query.tag]))
+    if query.text is not None:
+        conditions.append(documents.c.search_key.contains(fold(query.text), autoescape=True))
+    return conditions

@@ -1,0 +1,119 @@
+"""Chunks and pages."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+
+from adapters.postgres.mapping import chunk_from, chunk_values, page_from, page_values
+from adapters.postgres.session import Session
+from adapters.postgres.tables import chunks as chunks_table
+from adapters.postgres.tables import documents
+from adapters.postgres.tables import pages as pages_table
+from application.errors import ConcurrentChange
+from application.ports.repositories import LivePassage
+from domain.ids import ChunkId, CollectionId, DocumentId
+from domain.passages import Chunk, DocumentRef, Page
+
+
+class PostgresPassages:
+    """Keeps the promises of `application.ports.repositories.Passages`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def replace(
+        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+    ) -> None:
+        """Store a revision's chunks and pages; `ConcurrentChange` when the document's row is gone."""
+        document = await self._session.one(
+            # two runs of the same job take turns here instead of colliding on the chunks' ids
+            select(documents.c.workspace_id).where(documents.c.id == document_id).with_for_update(key_share=True)
+        )
+        if document is None:
+            raise ConcurrentChange("The document is gone.")
+        workspace_id = document["workspace_id"]
+        for table in (chunks_table, pages_table):
+            await self._session.execute(
+                delete(table).where(table.c.document_id == document_id, table.c.revision == revision)
+            )
+        if chunks:
+            await self._session.execute(insert(chunks_table), [chunk_values(chunk, workspace_id) for chunk in chunks])
+        if pages:
+            await self._session.execute(
+                insert(pages_table),
+                [
+                    page_values(page, text, workspace_id=workspace_id, document_id=document_id, revision=revision)
+                    for page, text in pages
+                ],
+            )
+
+    async def live(
+        self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
+    ) -> dict[ChunkId, LivePassage]:
+        """Those that belong to the live revision of a document, not deleted, in a readable collection."""
+        rows = await self._session.all(
+            select(
+                chunks_table,
+                documents.c.title,
+                documents.c.filename,
+                documents.c.media_type,
+                documents.c.collection_id,
+            )
+            .join(documents, documents.c.id == chunks_table.c.document_id)
+            .where(
+                chunks_table.c.id.in_(chunk_ids),
+                chunks_table.c.revision == documents.c.live_revision,
+                documents.c.deleted_at.is_(None),
+                documents.c.collection_id.in_(readable),
+            )
+        )
+        return {
+            row["id"]: LivePassage(
+                chunk=chunk_from(row),
+                document=DocumentRef(
+                    id=row["document_id"],
+                    title=row["title"],
+                    filename=row["filename"],
+                    media_type=row["media_type"],
+                    collection_id=row["collection_id"],
+                ),
+            )
+            for row in rows
+        }
+
+    async def of_document(
+        self, document_id: DocumentId, revision: int, *, limit: int, after: int | None = None
+    ) -> list[Chunk]:
+        """In reading order, from the ordinal after `after`."""
+        rows = await self._session.all(
+            select(chunks_table)
+            .where(
+                chunks_table.c.document_id == document_id,
+                chunks_table.c.revision == revision,
+                chunks_table.c.ordinal > (-1 if after is None else after),
+            )
+            .order_by(chunks_table.c.ordinal)
+            .limit(limit)
+        )
+        return [chunk_from(row) for row in rows]
+
+    async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
+        """One page with its text."""
+        row = await self._session.one(
+            select(pages_table).where(
+                pages_table.c.document_id == document_id,
+                pages_table.c.revision == revision,
+                pages_table.c.number == number,
+            )
+        )
+        return (page_from(row), row["text"]) if row else None
+
+    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
+        """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
+        removed = 0
+        for table in (pages_table, chunks_table):
+            statement = delete(table).where(table.c.document_id == document_id)
+            if before_revision is not None:
+                statement = statement.where(table.c.revision < before_revision)
+            removed = (await self._session.execute(statement)).rowcount
+        return removed

@@ -1,0 +1,79 @@
+"""What the repositories of one unit of work share: a connection, and what was seen through it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from attrs import define, field
+from sqlalchemy import ColumnElement, CursorResult, Executable, RowMapping, Table, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.errors import translated
+from application.errors import ConcurrentChange
+from domain.events import Event
+from domain.ids import WorkspaceId
+
+Values = Mapping[str, Any]
+
+
+@define
+class Session:
+    """A connection in its transaction, the versions handed out, and the events collected."""
+
+    connection: AsyncConnection
+    workspace_id: WorkspaceId | None
+    events: list[Event] = field(factory=list)
+    _versions: dict[UUID, int] = field(factory=dict)
+
+    async def execute(
+        self, statement: Executable, parameters: Values | Sequence[Values] | None = None
+    ) -> CursorResult[Any]:
+        """Run it, with vendor errors translated."""
+        with translated():
+            return await self.connection.execute(statement, parameters)
+
+    async def one(self, statement: Executable) -> RowMapping | None:
+        """The first row, None where there is none."""
+        return (await self.execute(statement)).mappings().first()
+
+    async def all(self, statement: Executable) -> Sequence[RowMapping]:
+        """Every row."""
+        return (await self.execute(statement)).mappings().all()
+
+    def collect(self, events: Sequence[Event]) -> None:
+        """Keep events for the commit; the next state of an aggregate carries the earlier ones along."""
+        self.events += [event for event in events if not any(event is known for known in self.events)]
+
+    def saw(self, identifier: UUID, version: int) -> None:
+        """This version of an aggregate was handed out or written."""
+        self._versions[identifier] = version
+
+    async def save(self, table: Table, values: dict[str, Any]) -> None:
+        """Write a versioned aggregate over the version that was loaded, else `ConcurrentChange`."""
+        identifier, version = values["id"], values["version"]
+        expected = self._versions.get(identifier, version - 1)
+        saved = (
+            version >= expected
+            and (
+                await self.execute(
+                    update(table).where(table.c.id == identifier, table.c.version == expected).values(values)
+                )
+            ).rowcount
+        )
+        if not saved:
+            raise ConcurrentChange("It was changed by somebody else meanwhile; load it again.")
+        self.saw(identifier, version)
+
+
+def after_key(
+    table: Table, keys: Sequence[ColumnElement[Any]], after: UUID | None, *, descending: bool = False
+) -> list[ColumnElement[bool]]:
+    """The condition of a keyset page: rows beyond the row `after` in the order of `keys`.
+
+    Nothing is beyond a row that is not there any more.
+    """
+    if after is None:
+        return []
+    position = tuple_(*keys)
+    last_seen = select(*keys).where(table.c.id == after).correlate(None).scalar_subquery()
+    return [position < last_seen if descending else position > last_seen]

@@ -1,0 +1,152 @@
+"""One transaction on Postgres."""
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.errors import translated
+from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
+from adapters.postgres.repositories.documents import PostgresDocuments
+from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
+from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
+from adapters.postgres.session import Session
+from application.errors import SchemaOutdated
+from application.ports.jobs import JobQueue
+from application.ports.repositories import (
+    Collections,
+    Conversations,
+    Documents,
+    LoginSessions,
+    Messages,
+    Passages,
+    Users,
+    Workspaces,
+)
+from application.reactions import jobs_for
+from domain.ids import WorkspaceId
+
+APPLICATION_ROLE: Final = "readingroom_app"
+WORKSPACE_SETTING: Final = "app.workspace_id"
+
+# until the transaction ends; one statement, so that a bound unit of work costs one short round trip more
+_BIND = text(
+    f"SELECT set_config('{WORKSPACE_SETTING}', :workspace_id, true), set_config('role', '{APPLICATION_ROLE}', true)"
+)
+_BEGIN = text("SELECT 1")
+
+
+class PostgresUnitOfWork:
+    """Keeps the promises of `application.ports.unit_of_work.UnitOfWork`. Entered once.
+
+    Bound to a workspace it runs as a role that row-level security holds inside it; bound to none, as the owner.
+    """
+
+    users: Users
+    login_sessions: LoginSessions
+    workspaces: Workspaces
+    collections: Collections
+    documents: Documents
+    passages: Passages
+    conversations: Conversations
+    messages: Messages
+    jobs: JobQueue
+
+    def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
+        self._engine = engine
+        self._workspace_id = workspace_id
+        self._session: Session | None = None
+
+    async def __aenter__(self) -> Self:
+        session = self._session = Session(await self._begun(), self._workspace_id)
+        self.users = PostgresUsers(session)
+        self.login_sessions = PostgresLoginSessions(session)
+        self.workspaces = PostgresWorkspaces(session)
+        self.collections = PostgresCollections(session)
+        self.documents = PostgresDocuments(session)
+        self.passages = PostgresPassages(session)
+        self.conversations = PostgresConversations(session)
+        self.messages = PostgresMessages(session)
+        self.jobs = PostgresJobQueue(session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await _close(self._session.connection)
+
+    async def commit(self) -> None:
+        """Write the jobs that follow from the events of saved aggregates, then commit."""
+        if self._session is None:
+            raise RuntimeError("a unit of work is committed inside its context")
+        await self.jobs.enqueue(jobs_for(self._session.events))
+        self._session.events.clear()
+        with translated():
+            await self._session.connection.commit()
+
+    async def schema_revision(self) -> str | None:
+        """The revision that migrations left; `SchemaOutdated` where there were none."""
+        if self._session is None:
+            raise RuntimeError("a unit of work is used inside its context")
+        row = await self._session.one(text("SELECT version_num FROM alembic_version"))
+        return row["version_num"] if row else None
+
+    async def _begun(self) -> AsyncConnection:
+        """A connection with its transaction open; one that had died in the pool is replaced, once."""
+        with translated():
+            try:
+                return await self._begin()
+            except exc.DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return await self._begin()
+
+    async def _begin(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        try:
+            if self._workspace_id is None:
+                await connection.execute(_BEGIN)
+            else:
+                await connection.execute(_BIND, {"workspace_id": str(self._workspace_id)})
+        except BaseException:
+            await _close(connection)
+            raise
+        return connection
+
+
+class PostgresUnitOfWorkFactory:
+    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def __call__(self, workspace_id: WorkspaceId | None) -> PostgresUnitOfWork:
+        """A new one bound to a workspace; None for what has none yet."""
+        return PostgresUnitOfWork(self._engine, workspace_id)
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` or `SchemaOutdated` unless a unit of work could do its work now."""
+        head = await asyncio.to_thread(_head_revision)
+        async with PostgresUnitOfWork(self._engine, None) as work:
+            present = await work.schema_revision()
+        if present != head:
+            raise SchemaOutdated(
+                f"The database is at schema {present}, this version needs {head}. Run `readingroom migrate`."
+            )
+
+
+def _head_revision() -> str:
+    from adapters.postgres.migrations import head_revision  # only readiness checks need Alembic
+
+    return head_revision()
+
+
+async def _close(connection: AsyncConnection) -> None:
+    """Roll back and give the connection back, also while the task is being cancelled."""
+    with translated():
+        await asyncio.shield(connection.close())

@@ -1,0 +1,90 @@
+"""Which language a text is in, as far as words are to be stemmed and embeddings to be trusted.
+
+Scripts decide where they can; among languages in Latin letters the one whose stop words the text has most of.
+The stop words are those of the sparse vectors' own engine. A few words without any stop word stay undecided.
+"""
+
+import re
+from collections import Counter
+from functools import cache
+
+import qdrant_edge as edge
+
+_SAMPLE = 600  # code points that are looked at
+
+# (first, last, language): the language that a script is stemmed as
+_SCRIPTS = (
+    (0x0370, 0x03FF, "el"),
+    (0x0400, 0x052F, "ru"),
+    (0x0530, 0x058F, "hy"),
+    (0x0590, 0x05FF, "he"),
+    (0x0600, 0x06FF, "ar"),
+    (0x0750, 0x077F, "ar"),
+    (0x0900, 0x097F, "hi"),
+    (0x0980, 0x09FF, "bn"),
+    (0x0B80, 0x0BFF, "ta"),
+    (0x0E00, 0x0E7F, "th"),
+    (0x3040, 0x30FF, "ja"),
+    (0x3400, 0x9FFF, "zh"),
+    (0xAC00, 0xD7AF, "ko"),
+)
+_LATIN = {
+    "en": edge.Language.English,
+    "de": edge.Language.German,
+    "fr": edge.Language.French,
+    "es": edge.Language.Spanish,
+    "it": edge.Language.Italian,
+    "pt": edge.Language.Portuguese,
+    "nl": edge.Language.Dutch,
+    "da": edge.Language.Danish,
+    "no": edge.Language.Norwegian,
+    "sv": edge.Language.Swedish,
+    "fi": edge.Language.Finnish,
+    "hu": edge.Language.Hungarian,
+    "ro": edge.Language.Romanian,
+    "tr": edge.Language.Turkish,
+}
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def language_of(text: str) -> str | None:
+    """ISO 639-1, or None where nothing decides."""
+    sample = text[:_SAMPLE]
+    counts: Counter[str] = Counter()
+    for character in sample:
+        if character.isalpha():
+            counts[_script(ord(character))] += 1
+    if not counts:
+        return None
+    if counts["ja"] and counts["ja"] + counts["zh"] > counts["latin"]:
+        return "ja"  # kana stands in Japanese only, among many Chinese characters
+    script = counts.most_common(1)[0][0]
+    return _of_latin(sample) if script == "latin" else script
+
+
+def _script(code: int) -> str:
+    if code < 0x0370:  # noqa: PLR2004 - the end of the Latin blocks
+        return "latin"
+    return next((language for first, last, language in _SCRIPTS if first <= code <= last), "latin")
+
+
+def _of_latin(sample: str) -> str | None:
+    words = " ".join(_WORD.findall(sample.lower()))
+    different = len(_without_stop_words(None).embed_query(words).indices)
+    counts = {name: different - len(_without_stop_words(name).embed_query(words).indices) for name in _LATIN}
+    best = max(counts.values())
+    if not best:
+        return None
+    # on a tie English, the first: a short text has no more to tell
+    return next(language for language, count in counts.items() if count == best)
+
+
+@cache
+def _without_stop_words(language: str | None) -> edge.Bm25:
+    return edge.Bm25(
+        edge.Bm25Config(
+            tokenizer=edge.TokenizerType.Word,
+            stopwords=edge.StopwordsSet() if language is None else _LATIN[language],
+            stemmer=edge.DisabledStemmer(),
+        )
+    )

@@ -1,0 +1,315 @@
+"""From stored bytes to searchable passages, and back out again.
+
+Every job here may run twice, late, or at the same time as itself: the ids of chunks follow from their place,
+and the last transaction decides whether the work still counts.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from application.errors import ConcurrentChange, EmbedderUnavailable, ParsingFailed, VectorsUnavailable
+from application.ports.embedding import Embedder
+from application.ports.files import FileStore
+from application.ports.jobs import AnyJob, DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
+from application.ports.parsing import Parser, TokenCounter
+from application.ports.system import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.vectors import IndexedChunk, VectorIndex
+from domain.chunking import cut
+from domain.documents import Document, Failure, FailureCode, Stage
+from domain.errors import NotFound
+from domain.passages import Chunk, ParsedDocument
+
+BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
+IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
+SAVE_ATTEMPTS: Final = 5
+
+# Share of the whole at which each stage begins; embedding is nearly all of the time.
+STARTS_AT: Final = {Stage.PARSING: 0.0, Stage.CHUNKING: 0.15, Stage.EMBEDDING: 0.2, Stage.INDEXING: 0.97}
+
+
+class _Superseded(Exception):
+    """The document was deleted, or a younger revision came."""
+
+
+@frozen(kw_only=True)
+class Ingest:
+    """Read, cut, embed and index one revision, then let it go live in one transaction.
+
+    - A file that cannot be read fails for good, with a reason; an engine that is down is tried again.
+    - A deleted or superseded revision leaves nothing behind.
+    """
+
+    begin: UnitOfWorkFactory
+    files: FileStore
+    parser: Parser
+    tokens: TokenCounter
+    embedder: Embedder
+    vectors: VectorIndex
+    clock: Clock
+
+    async def __call__(self, job: IngestDocument) -> None:
+        """Raises `Unavailable` errors for the queue to try again; all else ends in the document's state."""
+        document = await self._load(job)
+        if document is None:
+            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
+            return
+        if document.live_revision == job.revision:
+            return
+        try:
+            await self._report(job, Stage.PARSING)
+            parsed = await self._parse(document)
+            await self._report(job, Stage.CHUNKING)
+            chunks = await asyncio.to_thread(self._cut, document, parsed)
+            await self._index(job, document, chunks)
+            await self._go_live(job, parsed, chunks)
+        except ParsingFailed as error:
+            failure = error.failure
+            await settle(self.begin, job, lambda unread: unread.failed(failure, self.clock.now()))
+        except _Superseded:
+            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
+
+    async def _load(self, job: IngestDocument) -> Document | None:
+        async with self.begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+        if document is None or document.is_deleted or document.revision != job.revision:
+            return None
+        return document
+
+    async def _report(self, job: IngestDocument, stage: Stage, share: float = 0.0) -> None:
+        """Note progress; `share` (0..1) of this stage is done."""
+        later = [start for start in STARTS_AT.values() if start > STARTS_AT[stage]]
+        progress = STARTS_AT[stage] + share * (min(later, default=1.0) - STARTS_AT[stage])
+        async with self.begin(job.workspace_id) as work:
+            wanted = await work.documents.report(job.document_id, job.revision, stage, progress, self.clock.now())
+            await work.commit()
+        if not wanted:
+            raise _Superseded
+
+    async def _parse(self, document: Document) -> ParsedDocument:
+        try:
+            async with self.files.local(document.file_key) as path:
+                return await self.parser.parse(path, document.media_type)
+        except NotFound as error:
+            missing = Failure(
+                code=FailureCode.PARSE_FAILED, message="The original file is missing from the store. Upload it again."
+            )
+            raise ParsingFailed(missing) from error
+
+    def _cut(self, document: Document, parsed: ParsedDocument) -> list[Chunk]:
+        chunks = cut(
+            parsed,
+            document_id=document.id,
+            revision=document.revision,
+            count_tokens=self.tokens.count,
+            max_tokens=self.tokens.max_tokens,
+        )
+        if not chunks:
+            raise ParsingFailed(
+                Failure(code=FailureCode.NO_TEXT_FOUND, message="The file holds no text that could be searched.")
+            )
+        return chunks
+
+    async def _index(self, job: IngestDocument, document: Document, chunks: Sequence[Chunk]) -> None:
+        """Embed and write batch by batch, two at a time, reporting as they finish."""
+        await self._report(job, Stage.EMBEDDING)
+        batches = [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
+        free = asyncio.Semaphore(IN_FLIGHT)
+        done = 0
+
+        async def write(batch: Sequence[Chunk]) -> None:
+            nonlocal done
+            async with free:
+                vectors = await self.embedder.embed_passages([chunk.text_to_embed for chunk in batch])
+                await self.vectors.upsert(
+                    job.workspace_id,
+                    [_indexed(document, chunk, dense) for chunk, dense in zip(batch, vectors, strict=True)],
+                )
+                done += 1
+                if done < len(batches):
+                    await self._report(job, Stage.EMBEDDING, done / len(batches))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for batch in batches:
+                    group.create_task(write(batch))
+        except ExceptionGroup as group_error:
+            raise _first(group_error) from group_error
+
+    async def _go_live(self, job: IngestDocument, parsed: ParsedDocument, chunks: Sequence[Chunk]) -> None:
+        await self._report(job, Stage.INDEXING)
+        pages = [(page, parsed.text[page.char_from : page.char_to]) for page in parsed.pages]
+        for attempt in range(SAVE_ATTEMPTS):
+            async with self.begin(job.workspace_id) as work:
+                document = await work.documents.get(job.document_id)
+                if document is None or document.is_deleted or document.revision != job.revision:
+                    raise _Superseded
+                await work.passages.replace(job.document_id, job.revision, chunks, pages)
+                await work.documents.save(
+                    document.completed(
+                        page_count=len(parsed.pages) or None,
+                        chunk_count=len(chunks),
+                        language=parsed.language,
+                        now=self.clock.now(),
+                    )
+                )
+                try:
+                    await work.commit()
+                except ConcurrentChange:
+                    if attempt == SAVE_ATTEMPTS - 1:
+                        raise
+                else:
+                    return
+
+
+def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> IndexedChunk:
+    return IndexedChunk(
+        chunk_id=chunk.id,
+        document_id=document.id,
+        revision=chunk.revision,
+        ordinal=chunk.ordinal,
+        collection_id=document.collection_id,
+        text=chunk.text_to_embed,
+        dense=dense,
+        language=document.language,
+        media_type=document.media_type,
+        tags=document.tags,
+        metadata=document.metadata,
+        created_at=document.created_at,
+    )
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """What a task group failed with, a superseded revision before anything else."""
+    flat = [e if not isinstance(e, ExceptionGroup) else _first(e) for e in group.exceptions]
+    return next((error for error in flat if isinstance(error, _Superseded)), flat[0])
+
+
+async def settle(begin: UnitOfWorkFactory, job: IngestDocument, change: Callable[[Document], Document]) -> None:
+    """Change the document a job works on, unless it is not about this revision any more."""
+    for attempt in range(SAVE_ATTEMPTS):
+        try:
+            async with begin(job.workspace_id) as work:
+                document = await work.documents.get(job.document_id)
+                if document is None or document.is_deleted or document.revision != job.revision:
+                    return
+                await work.documents.save(change(document))
+                await work.commit()
+        except ConcurrentChange:
+            if attempt == SAVE_ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+@frozen(kw_only=True)
+class RemoveOld:
+    """Take everything older than the live revision out of index, database and file store."""
+
+    begin: UnitOfWorkFactory
+    files: FileStore
+    vectors: VectorIndex
+
+    async def __call__(self, job: RemoveOldRevisions) -> None:
+        """A document that is gone, or went on to a younger revision, is treated by what is live now."""
+        async with self.begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+        if document is None or document.is_deleted or document.live_revision is None:
+            return
+        await self.vectors.keep_revision(job.workspace_id, job.document_id, document.live_revision)
+        async with self.begin(job.workspace_id) as work:
+            await work.passages.remove(job.document_id, before_revision=document.live_revision)
+            await work.commit()
+        if document.revision == document.live_revision:
+            async for key in self.files.keys(f"{job.workspace_id}/{job.document_id}"):
+                if key != document.file_key:
+                    await self.files.delete(key)
+
+
+@frozen(kw_only=True)
+class Erase:
+    """Take a deleted document out of index, database and file store; its row goes last."""
+
+    begin: UnitOfWorkFactory
+    files: FileStore
+    vectors: VectorIndex
+
+    async def __call__(self, job: EraseDocument) -> None:
+        """A document that is not deleted is left alone; one that is gone already is erased once more."""
+        async with self.begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+        if document is not None and not document.is_deleted:
+            return
+        await self.vectors.delete_documents(job.workspace_id, [job.document_id])
+        await self.files.delete(f"{job.workspace_id}/{job.document_id}")
+        async with self.begin(job.workspace_id) as work:
+            await work.passages.remove(job.document_id)
+            await work.documents.forget(job.document_id)
+            await work.commit()
+
+
+@frozen(kw_only=True)
+class Describe:
+    """Bring the index's payload in line with the document's row."""
+
+    begin: UnitOfWorkFactory
+    vectors: VectorIndex
+
+    async def __call__(self, job: DescribeDocument) -> None:
+        """A document that is gone is left alone: erasing takes care of it."""
+        async with self.begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+        if document is None or document.is_deleted:
+            return
+        await self.vectors.describe(
+            job.workspace_id,
+            document.id,
+            collection_id=document.collection_id,
+            tags=document.tags,
+            metadata=document.metadata,
+        )
+
+
+@frozen(kw_only=True)
+class HandleJob:
+    """Every kind of job to its use case, and what to do when one is given up."""
+
+    ingest: Ingest
+    remove_old: RemoveOld
+    erase: Erase
+    describe: Describe
+
+    async def __call__(self, job: AnyJob) -> None:
+        """Do it; what is raised is for the queue to try again."""
+        match job:
+            case IngestDocument():
+                await self.ingest(job)
+            case RemoveOldRevisions():
+                await self.remove_old(job)
+            case EraseDocument():
+                await self.erase(job)
+            case DescribeDocument():
+                await self.describe(job)
+
+    async def give_up(self, job: AnyJob, error: Exception) -> None:
+        """After the last attempt: an ingest ends as failed with a reason; the others are left to the reconciler."""
+        if isinstance(job, IngestDocument):
+            now = self.ingest.clock.now()
+            await settle(self.ingest.begin, job, lambda document: document.failed(_reason(document, error), now))
+
+
+def _reason(document: Document, error: Exception) -> Failure:
+    if isinstance(error, EmbedderUnavailable):
+        code, what = FailureCode.EMBEDDING_FAILED, "the embedding model did not answer"
+    elif isinstance(error, VectorsUnavailable):
+        code, what = FailureCode.INDEXING_FAILED, "the vector index did not answer"
+    elif document.stage is Stage.EMBEDDING:
+        code, what = FailureCode.EMBEDDING_FAILED, "embedding its text failed"
+    elif document.stage is Stage.INDEXING:
+        code, what = FailureCode.INDEXING_FAILED, "storing its passages failed"
+    else:
+        code, what = FailureCode.PARSE_FAILED, "reading it failed"
+    return Failure(code=code, message=f"Given up after several attempts: {what}. Reindex it to try again.")

@@ -1,0 +1,152 @@
+"""Knowledge out: from a question to passages with their place in the source."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from attrs import evolve, frozen
+
+from application.errors import EmbedderUnavailable
+from application.ports.embedding import Embedder, Vector
+from application.ports.repositories import LivePassage
+from application.ports.system import Log
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.vectors import PassageFilter, VectorHit, VectorIndex, VectorQuery
+from domain.access import Action, Actor
+from domain.documents import MetadataValue
+from domain.errors import InvalidInput
+from domain.highlights import highlights
+from domain.ids import ChunkId, CollectionId, DocumentId
+from domain.passages import Passage, SearchMode
+
+MAX_QUERY_LENGTH: Final = 10_000
+MAX_LIMIT: Final = 100
+ROUNDS: Final = 4  # how often more is asked for when hits fall away
+
+
+@frozen(kw_only=True)
+class SearchFilters:
+    """What a caller may narrow a search by; None asks nothing, an empty set matches nothing."""
+
+    collection_ids: frozenset[CollectionId] | None = None
+    document_ids: frozenset[DocumentId] | None = None
+    tags: frozenset[str] | None = None
+    media_types: frozenset[str] | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    metadata: Mapping[str, MetadataValue] | None = None
+
+
+@frozen(kw_only=True)
+class SearchOutcome:
+    """What was found, best first, and which halves of the index really answered."""
+
+    passages: tuple[Passage, ...]
+    mode: SearchMode
+
+
+@frozen(kw_only=True)
+class SearchPassages:
+    """Find passages that answer a query.
+
+    - Only live revisions of ready documents in collections that the actor may read are found.
+    - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
+    """
+
+    begin: UnitOfWorkFactory
+    embedder: Embedder
+    vectors: VectorIndex
+    log: Log
+
+    async def __call__(
+        self,
+        actor: Actor,
+        *,
+        query: str,
+        mode: SearchMode = SearchMode.HYBRID,
+        limit: int = 10,
+        filters: SearchFilters | None = None,
+        max_per_document: int | None = None,
+    ) -> SearchOutcome:
+        """At most `limit` passages; `InvalidInput` for an empty query or one of more than 10,000 characters."""
+        actor.require(Action.SEARCH)
+        words = query.strip()
+        if not words or len(query) > MAX_QUERY_LENGTH:
+            raise InvalidInput(f"A query needs 1 to {MAX_QUERY_LENGTH} characters.", pointer="/query")
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InvalidInput(f"The limit is a number from 1 to {MAX_LIMIT}.", pointer="/limit")
+        dense: Vector | None = None
+        if mode is not SearchMode.KEYWORD:
+            try:
+                dense = await self.embedder.embed_query(words)
+            except EmbedderUnavailable:
+                if mode is SearchMode.SEMANTIC:
+                    raise
+                self.log.warning("search_without_embedder")
+                mode = SearchMode.KEYWORD
+        question = VectorQuery(
+            mode=mode,
+            text=words,
+            dense=dense,
+            language=None,
+            filter=_narrowed(actor, filters or SearchFilters()),
+            limit=limit,
+        )
+        found = await self._gather(actor, question, limit=limit, per_document=max_per_document)
+        return SearchOutcome(
+            passages=tuple(
+                Passage(
+                    chunk=live.chunk,
+                    document=live.document,
+                    score=hit.score,
+                    highlights=highlights(live.chunk.text, words),
+                )
+                for hit, live in found
+            ),
+            mode=mode,
+        )
+
+    async def _gather(
+        self, actor: Actor, question: VectorQuery, *, limit: int, per_document: int | None
+    ) -> list[tuple[VectorHit, LivePassage]]:
+        """Ask for some more than needed, drop what is stale or too much of one document, ask wider if short."""
+        asked = limit + 10 if per_document is None else limit * 5 + 10
+        for attempt in range(ROUNDS):
+            hits = await self.vectors.search(actor.workspace_id, evolve(question, limit=asked))
+            async with self.begin(actor.workspace_id) as work:
+                live = await work.passages.live([hit.chunk_id for hit in hits], readable=question.filter.readable)
+            kept = _kept(hits, live, per_document)
+            if len(kept) >= limit or len(hits) < asked or attempt == ROUNDS - 1:
+                return kept[:limit]
+            asked *= 4
+        return []
+
+
+def _narrowed(actor: Actor, filters: SearchFilters) -> PassageFilter:
+    return PassageFilter(
+        readable=actor.readable_collections,
+        collection_ids=filters.collection_ids,
+        document_ids=filters.document_ids,
+        tags=filters.tags,
+        media_types=filters.media_types,
+        created_from=filters.created_from,
+        created_to=filters.created_to,
+        metadata=filters.metadata,
+    )
+
+
+def _kept(
+    hits: list[VectorHit], live: Mapping[ChunkId, LivePassage], per_document: int | None
+) -> list[tuple[VectorHit, LivePassage]]:
+    taken: dict[DocumentId, int] = {}
+    kept: list[tuple[VectorHit, LivePassage]] = []
+    for hit in hits:
+        passage = live.get(hit.chunk_id)
+        if passage is None:
+            continue
+        count = taken.get(passage.document.id, 0)
+        if per_document is not None and count >= per_document:
+            continue
+        taken[passage.document.id] = count + 1
+        kept.append((hit, passage))
+    return kept

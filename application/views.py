@@ -1,0 +1,129 @@
+"""What the outside is shown: one shape for HTTP, the event stream, the command line and other hosts.
+
+The events of a stream are stored as they are sent, so that any process repeats them to the letter; their shape is
+therefore decided here and not at an edge. Plain JSON values only; times are RFC 3339 in UTC.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from domain.answers import Citation, Source
+from domain.conversations import Message
+from domain.documents import Document
+from domain.passages import PageBoxes, Passage
+
+
+def time_view(moment: datetime | None) -> str | None:
+    """`2026-11-23T01:18:35.123456Z`."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def boxes_view(boxes: tuple[PageBoxes, ...]) -> list[dict[str, Any]]:
+    """`[{page, rects: [[left, top, right, bottom]]}]`."""
+    return [{"page": box.page, "rects": [list(rect) for rect in box.rects]} for box in boxes]
+
+
+def citation_view(citation: Citation) -> dict[str, Any]:
+    """One citation; `from` and `to` are code points into the answer's content."""
+    return {
+        "index": citation.index,
+        "from": citation.claim_from,
+        "to": citation.claim_to,
+        "chunk_id": str(citation.chunk_id),
+        "document_id": str(citation.document_id),
+        "document_title": citation.document_title,
+        "page_from": citation.page_from,
+        "page_to": citation.page_to,
+        "quote": citation.quote,
+        "bboxes": boxes_view(citation.boxes),
+    }
+
+
+def source_view(source: Source) -> dict[str, Any]:
+    """One passage that was put before the model."""
+    return {
+        "chunk_id": str(source.passage.chunk.id),
+        "document_id": str(source.passage.document.id),
+        "title": source.passage.document.title,
+        "page_from": source.passage.chunk.page_from,
+        "score": source.passage.score,
+    }
+
+
+def message_view(message: Message) -> dict[str, Any]:
+    """A question or an answer."""
+    return {
+        "id": str(message.id),
+        "conversation_id": str(message.conversation_id),
+        "parent_id": None if message.parent_id is None else str(message.parent_id),
+        "role": message.role.value,
+        "status": message.status.value,
+        "content": message.content,
+        "citations": [citation_view(citation) for citation in message.citations],
+        "stop_reason": message.stop_reason,
+        "model": message.model,
+        "usage": {
+            "input_tokens": message.usage.input_tokens,
+            "output_tokens": message.usage.output_tokens,
+            "cache_read_input_tokens": message.usage.cache_read_input_tokens,
+            "cache_creation_input_tokens": message.usage.cache_creation_input_tokens,
+        },
+        "error": None
+        if message.error is None
+        else {"code": message.error.code, "message": message.error.message, "retryable": message.error.retryable},
+        "created_at": time_view(message.created_at),
+        "completed_at": time_view(message.completed_at),
+    }
+
+
+def document_view(document: Document) -> dict[str, Any]:
+    """A document and where it stands."""
+    return {
+        "id": str(document.id),
+        "workspace_id": str(document.workspace_id),
+        "collection_id": str(document.collection_id),
+        "title": document.title,
+        "filename": document.filename,
+        "media_type": document.media_type,
+        "size": document.size,
+        "sha256": document.sha256,
+        "status": document.status.value,
+        "stage": None if document.stage is None else document.stage.value,
+        "progress": round(document.progress, 4),
+        "error": None
+        if document.failure is None
+        else {"code": document.failure.code.value, "message": document.failure.message},
+        "page_count": document.page_count,
+        "chunk_count": document.chunk_count,
+        "language": document.language,
+        "tags": list(document.tags),
+        "metadata": dict(document.metadata),
+        "revision": document.revision,
+        "version": document.version,
+        "created_by": str(document.created_by),
+        "created_at": time_view(document.created_at),
+        "updated_at": time_view(document.updated_at),
+    }
+
+
+def passage_view(passage: Passage) -> dict[str, Any]:
+    """A passage that was found; `highlights` are code points into `text`."""
+    return {
+        "chunk_id": str(passage.chunk.id),
+        "document": {
+            "id": str(passage.document.id),
+            "title": passage.document.title,
+            "filename": passage.document.filename,
+            "media_type": passage.document.media_type,
+            "collection_id": str(passage.document.collection_id),
+        },
+        "text": passage.chunk.text,
+        "score": passage.score,
+        "page_from": passage.chunk.page_from,
+        "page_to": passage.chunk.page_to,
+        "heading_path": list(passage.chunk.heading_path),
+        "char_from": passage.chunk.char_from,
+        "char_to": passage.chunk.char_to,
+        "highlights": [list(span) for span in passage.highlights],
+        "bboxes": boxes_view(passage.chunk.boxes),
+    }

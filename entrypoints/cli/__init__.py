@@ -1,0 +1,5 @@
+"""The command `readingroom`."""
+
+from entrypoints.cli.app import main
+
+__all__ = ["main"]

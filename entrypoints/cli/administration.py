@@ -1,0 +1,116 @@
+"""`readingroom migrate`, `config` and `users`."""
+
+from typing import Annotated, Any
+
+import typer
+from adapters.embedded.addresses import Engine
+from adapters.embedded.engines import EmbeddedEngines
+from adapters.postgres.migrations import SchemaState
+
+from adapters.postgres import migrations
+from entrypoints.cli.output import WRONG_USE, complain, out, print_json
+from entrypoints.cli.running import Invocation, run
+from entrypoints.host import open_host
+from entrypoints.settings import Settings, effective, unknown_variables
+
+users = typer.Typer(help="Manage people.", no_args_is_help=True, rich_markup_mode=None)
+
+
+async def schema_state(settings: Settings) -> SchemaState:
+    """How the database stands; an embedded one is started, or found, for the look."""
+    if settings.database_url is not None:
+        return await migrations.check(settings.database_url)
+    async with EmbeddedEngines.open(
+        settings.data_dir, need=frozenset({Engine.POSTGRES}), role="migrate", attach=True
+    ) as engines:
+        return await migrations.check(engines.database_url)
+
+
+async def migrate(settings: Settings, revision: str) -> None:
+    """Bring the schema to `revision`; at the newest one the vector index is prepared too."""
+    if settings.database_url is not None:
+        await _to(settings.database_url, revision)
+    else:
+        async with EmbeddedEngines.open(
+            settings.data_dir, need=frozenset({Engine.POSTGRES}), role="migrate", attach=True
+        ) as engines:
+            await _to(engines.database_url, revision)
+    if revision == "head":
+        async with open_host(settings, role="migrate", attach=True):
+            pass  # opening prepares the vector index
+
+
+async def _to(url: str, revision: str) -> None:
+    state = await migrations.check(url)
+    if revision == "head" or revision in state.pending:
+        await migrations.upgrade(url, revision)
+    else:
+        await migrations.downgrade(url, revision)
+
+
+def print_schema(state: SchemaState, *, as_json: bool) -> None:
+    """The present revision and what is pending."""
+    if as_json:
+        print_json(
+            {
+                "current": state.current,
+                "head": state.head,
+                "pending": list(state.pending),
+                "is_current": state.is_current,
+            }
+        )
+    elif state.is_current:
+        out.print(f"The schema is current ({state.head}).")
+    elif state.unknown:
+        complain(f"The schema {state.current} was made by a newer version; this one knows {state.head}.")
+    else:
+        complain(f"The schema is at {state.current or 'nothing'}; pending: {', '.join(state.pending)}.")
+
+
+def print_settings(settings: Settings, *, as_json: bool) -> None:
+    """Every variable with its effective value."""
+    shown = effective(settings)
+    if as_json:
+        print_json(shown)
+    else:
+        width = max(map(len, shown))
+        for name, value in shown.items():
+            written = "(unset)" if value is None else ",".join(value) if isinstance(value, list) else value
+            out.print(f"{name:<{width}}  {written}", markup=False)
+    for name in unknown_variables():
+        complain(f"{name} is set but means nothing; misspelt?")
+
+
+@users.command("create")
+def create_user(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="Their e-mail address.")],
+    name: Annotated[str | None, typer.Option(help="Their name; the address when missing.")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="Asked for when missing; a `-` reads it from standard input.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a user who owns a workspace of their own."""
+    invocation: Invocation = context.obj
+    settings = invocation.settings()
+    if password == "-":  # noqa: S105 the sign for standard input
+        password = typer.get_text_stream("stdin").readline().rstrip("\n")
+    secret = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not secret:
+        complain("A password is needed.")
+        raise typer.Exit(WRONG_USE)
+
+    async def work() -> dict[str, Any]:
+        async with open_host(settings, role="users", attach=True) as host:
+            made = await host.use_cases.create_user(email=email, password=secret, name=name or email)
+            return {
+                "user": {"id": str(made.user.id), "email": made.user.email, "name": made.user.name},
+                "workspace": {"id": str(made.workspace.id), "name": made.workspace.name},
+            }
+
+    made = run(work, settings, log_level="error")
+    if as_json:
+        print_json(made)
+    else:
+        out.print(f"{made['user']['email']} owns the workspace {made['workspace']['name']}.", markup=False)

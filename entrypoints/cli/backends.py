@@ -1,0 +1,279 @@
+"""What `ingest`, `search` and `ask` talk to: the use cases in this process, or a running server.
+
+Both speak the shapes of the HTTP interface, so that a command prints the same whichever it talks to.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import httpx
+from attrs import frozen
+
+from application.errors import ApplicationError
+from application.knowledge import SearchFilters
+from application.ports.repositories import DocumentQuery
+from application.use_cases import UseCases
+from application.views import document_view, passage_view
+from domain.access import Actor
+from domain.errors import NotFound
+from domain.ids import CollectionId, ConversationId, DocumentId
+from domain.passages import SearchMode
+
+PIECE: Final = 256 * 1024  # bytes read at a time
+SOURCE: Final = "source"  # metadata key: the path that a document was ingested from
+
+Json = dict[str, Any]
+
+
+@frozen(kw_only=True)
+class Uploaded:
+    """What came of handing a file over; `changed` is False when it was there already."""
+
+    document: Json
+    changed: bool
+
+
+class Backend(Protocol):
+    """Where documents go and answers come from."""
+
+    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+        """Hand a file over: new, as a new revision of what came from the same path, or not at all if unchanged."""
+        ...
+
+    async def document(self, document_id: str) -> Json:
+        """The present state."""
+        ...
+
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+        """`{results, mode}`."""
+        ...
+
+    def ask(
+        self, question: str, *, collection: str | None, conversation: str | None
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """The events of the answer's stream: name and data."""
+        ...
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def pieces(path: Path) -> AsyncIterator[bytes]:
+    """A file in pieces."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def came_from(candidates: Sequence[Json], path: Path) -> Json | None:
+    """The document that was ingested from this path, if there is one."""
+    return next((d for d in candidates if d["metadata"].get(SOURCE) == str(path)), None)
+
+
+@frozen(kw_only=True)
+class LocalBackend:
+    """The use cases in this process."""
+
+    use_cases: UseCases
+    actor: Actor
+
+    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+        """See `Backend`."""
+        collection_id = await self._collection(collection)
+        same_name = await self.use_cases.list_documents(
+            self.actor,
+            query=DocumentQuery(readable=self.actor.readable_collections, collection_id=collection_id, text=path.name),
+            limit=200,
+        )
+        known = came_from([document_view(document) for document in same_name], path)
+        if known is not None and known["sha256"] == digest(path):
+            return Uploaded(document=known, changed=False)
+        if known is not None:
+            revised = await self.use_cases.revise_document(
+                self.actor, document_id=DocumentId(UUID(known["id"])), content=pieces(path), filename=path.name
+            )
+            return Uploaded(document=document_view(revised), changed=True)
+        receipt = await self.use_cases.upload_document(
+            self.actor,
+            content=pieces(path),
+            filename=path.name,
+            collection_id=collection_id,
+            metadata={SOURCE: str(path)},
+        )
+        return Uploaded(document=document_view(receipt.document), changed=receipt.created)
+
+    async def document(self, document_id: str) -> Json:
+        """See `Backend`."""
+        shown = await self.use_cases.show_document(self.actor, document_id=DocumentId(UUID(document_id)))
+        return document_view(shown)
+
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+        """See `Backend`."""
+        chosen = await self._collection(collection)
+        outcome = await self.use_cases.search(
+            self.actor,
+            query=query,
+            limit=limit,
+            mode=mode,
+            filters=SearchFilters(collection_ids=None if chosen is None else frozenset({chosen})),
+        )
+        return {"results": [passage_view(passage) for passage in outcome.passages], "mode": outcome.mode.value}
+
+    async def ask(
+        self, question: str, *, collection: str | None, conversation: str | None
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """See `Backend`."""
+        chosen = await self._collection(collection)
+        events = await self.use_cases.ask(
+            self.actor,
+            question=question,
+            collection_ids=() if chosen is None else (chosen,),
+            conversation_id=None if conversation is None else ConversationId(UUID(conversation)),
+        )
+        async for event in events:
+            yield event.name, dict(event.data)
+
+    async def _collection(self, name: str | None) -> CollectionId | None:
+        if name is None:
+            return None
+        return (await self.use_cases.find_collection(self.actor, name=name)).id
+
+
+class ServerFailed(ApplicationError):
+    """A running server refused or did not answer."""
+
+    code = "server_failed"
+
+
+@frozen(kw_only=True)
+class ServerBackend:
+    """A running server, over HTTP."""
+
+    client: httpx.AsyncClient
+    workspace_id: str
+
+    @classmethod
+    async def connect(cls, client: httpx.AsyncClient, *, workspace: str | None) -> "ServerBackend":
+        """Find the workspace: the one named by id or name, else the only or first one of the credential."""
+        me = await _json(client.get("/v1/me"))
+        fitting = [w for w in me["workspaces"] if workspace in {None, w["id"], w["name"]}]
+        if not fitting:
+            raise NotFound(f"This credential belongs to no workspace called {workspace!r}.")
+        return cls(client=client, workspace_id=fitting[0]["id"])
+
+    @property
+    def _base(self) -> str:
+        return f"/v1/workspaces/{self.workspace_id}"
+
+    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+        """See `Backend`."""
+        collection_id = await self._collection(collection)
+        query = {"q": path.name, "limit": "200"} | ({"collection_id": collection_id} if collection_id else {})
+        same_name = await _json(self.client.get(f"{self._base}/documents", params=query))
+        known = came_from(same_name["items"], path)
+        if known is not None and known["sha256"] == digest(path):
+            return Uploaded(document=known, changed=False)
+        with path.open("rb") as file:
+            form = {"metadata": json.dumps({SOURCE: str(path)})} | (
+                {"collection_id": collection_id} if collection_id else {}
+            )
+            if known is not None:
+                url = f"{self._base}/documents/{known['id']}/content"
+                response = await self.client.put(url, files={"file": (path.name, file)})
+            else:
+                response = await self.client.post(
+                    f"{self._base}/documents", data=form, files={"file": (path.name, file)}
+                )
+        return Uploaded(document=_checked(response), changed=response.status_code == httpx.codes.ACCEPTED)
+
+    async def document(self, document_id: str) -> Json:
+        """See `Backend`."""
+        return await _json(self.client.get(f"{self._base}/documents/{document_id}"))
+
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+        """See `Backend`."""
+        chosen = await self._collection(collection)
+        body: Json = {"query": query, "limit": limit, "mode": mode.value}
+        if chosen is not None:
+            body["filters"] = {"collection_ids": [chosen]}
+        return await _json(self.client.post(f"{self._base}/search", json=body))
+
+    async def ask(
+        self, question: str, *, collection: str | None, conversation: str | None
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """See `Backend`. Leaving the iterator early cancels the answer."""
+        chosen = await self._collection(collection)
+        if conversation is None:
+            body: Json = {} if chosen is None else {"collection_ids": [chosen]}
+            conversation = (await _json(self.client.post(f"{self._base}/conversations", json=body)))["id"]
+        url = f"{self._base}/conversations/{conversation}/messages"
+        headers = {"Accept": "text/event-stream"}
+        message_id: str | None = None
+        async with self.client.stream(
+            "POST", url, json={"content": question}, headers=headers, timeout=httpx.Timeout(30, read=None)
+        ) as response:
+            if response.is_error:
+                await response.aread()
+                _checked(response)
+            try:
+                async for name, data in server_sent_events(response.aiter_lines()):
+                    if name == "message.created":
+                        message_id = data["message"]["id"]
+                    if name in {"message.completed", "message.failed"}:
+                        message_id = None
+                    yield name, data
+            finally:
+                if message_id is not None:
+                    await self.client.post(f"{self._base}/messages/{message_id}/cancel")
+
+    async def _collection(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        cursor: str | None = None
+        while True:
+            params = {"limit": "200"} | ({"cursor": cursor} if cursor else {})
+            page = await _json(self.client.get(f"{self._base}/collections", params=params))
+            for collection in page["items"]:
+                if name in {collection["name"], collection["id"]}:
+                    return str(collection["id"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                raise NotFound(f"There is no collection called {name!r}.")
+
+
+async def server_sent_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Json]]:
+    """Name and data of each event; comments are passed over (WHATWG HTML, server-sent events)."""
+    name, data = "message", ""
+    async for line in lines:
+        if line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data += line[5:].strip()
+        elif not line and data:
+            yield name, json.loads(data)
+            name, data = "message", ""
+
+
+async def _json(call: Any) -> Json:
+    try:
+        return _checked(await call)
+    except httpx.HTTPError as error:
+        raise ServerFailed(f"The server does not answer: {error or type(error).__name__}") from error
+
+
+def _checked(response: httpx.Response) -> Json:
+    if response.is_error:
+        problem: Mapping[str, Any] = {}
+        if "json" in response.headers.get("content-type", ""):
+            problem = response.json()
+        detail = problem.get("detail") or problem.get("title") or response.reason_phrase
+        raise ServerFailed(f"The server said {response.status_code}: {detail}", code=problem.get("code"))
+    parsed: Json = response.json()
+    return parsed

@@ -1,0 +1,86 @@
+"""`readingroom doctor`: is everything there, does it answer, is there room."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from attrs import frozen
+
+from adapters.embedded.errors import EngineError
+from application.errors import ApplicationError
+from entrypoints.cli.output import out
+from entrypoints.host import open_host
+from entrypoints.settings import Settings, mask_url, unknown_variables
+
+WARM_UP: Final = 60.0  # seconds that the embedding model may take to load
+LOW_DISK: Final = 2 * 1024**3  # bytes
+
+
+@frozen(kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    good: bool
+    detail: str
+
+    def view(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"name": self.name, "good": self.good, "detail": self.detail}
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Everything in turn; an engine that cannot even be started is the last check."""
+    checks = [_variables(), _disk(settings)]
+    try:
+        async with open_host(settings, role="doctor", attach=True) as host:
+            where = {
+                "postgres": mask_url(host.settings.database_url or ""),
+                "redis": mask_url(host.settings.redis_url or ""),
+                "qdrant": host.settings.qdrant_url or "",
+                "files": str(host.settings.blob_root),
+                "embedding": f"{host.embedding.name}, {host.embedding.dimensions} dimensions",
+                "model": settings.answers_by,
+            }
+            for name, ping in host.container.health().items():
+                wait = WARM_UP if name == "embedding" else 0.0
+                checks.append(await _pinged(name, ping, where[name], patience=wait))
+    except (ApplicationError, EngineError) as error:
+        checks.append(Check(name="engines", good=False, detail=str(error)))
+    return checks
+
+
+async def _pinged(name: str, ping: Callable[[], Awaitable[None]], where: str, *, patience: float) -> Check:
+    started = time.monotonic()
+    while True:
+        try:
+            await ping()
+        except ApplicationError as error:
+            if time.monotonic() - started >= patience:
+                return Check(name=name, good=False, detail=f"{error.message} ({where})")
+            await asyncio.sleep(0.5)
+        else:
+            return Check(name=name, good=True, detail=f"{where}, {(time.monotonic() - started) * 1000:.0f} ms")
+
+
+def _variables() -> Check:
+    unknown = unknown_variables()
+    detail = f"set but without meaning: {', '.join(unknown)}" if unknown else "all known"
+    return Check(name="variables", good=not unknown, detail=detail)
+
+
+def _disk(settings: Settings) -> Check:
+    folder = settings.data_dir.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    return Check(name="disk", good=free >= LOW_DISK, detail=f"{free / 1024**3:.1f} GiB free at {folder}")
+
+
+def print_checks(checks: list[Check]) -> None:
+    """A line for each."""
+    for check in checks:
+        mark = "good" if check.good else "BAD "
+        out.print(f"{mark}  {check.name:<10} {check.detail}", markup=False)

@@ -1,0 +1,319 @@
+"""Settings: environment variables with the prefix `READINGROOM_`, a `.env` file, a TOML file, secret files.
+
+What is named first here wins: arguments of a command, the environment, secret files (`/run/secrets/readingroom_…`),
+`.env`, the TOML file given with `--config`, defaults. A wrong value stops the start with one line for each.
+"""
+
+import os
+import re
+import tomllib
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from application.authentication import RegistrationMode
+
+PREFIX: Final = "READINGROOM_"
+SECRETS_DIR: Final = Path("/run/secrets")
+MIB: Final = 1024 * 1024
+
+_DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE_UNITS: Final = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": MIB, "mb": 10**6, "gib": 1024 * MIB, "gb": 10**9}
+
+
+class SettingsError(Exception):
+    """One line for each wrong value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def parse_duration(value: Any) -> Any:
+    """`15m`, `30d`, `90s`, `12h`, or a number of seconds."""
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"\s*(\d+)\s*([smhd]?)\s*", str(value))
+    if not found or int(found[1]) == 0:
+        raise ValueError("accepted: a whole number followed by s, m, h or d, for example 15m")
+    return timedelta(seconds=int(found[1]) * _DURATION_UNITS[found[2] or "s"])
+
+
+def show_duration(value: timedelta) -> str:
+    """The shortest way to write it."""
+    seconds = int(value.total_seconds())
+    for unit in ("d", "h", "m"):
+        if seconds % _DURATION_UNITS[unit] == 0:
+            return f"{seconds // _DURATION_UNITS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def parse_size(value: Any) -> Any:
+    """A number of bytes, or `100MiB`."""
+    found = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", str(value).lower())
+    if not found or found[2] not in _SIZE_UNITS or int(found[1]) == 0:
+        raise ValueError("accepted: a number of bytes, or one with a unit, for example 100MiB")
+    return int(found[1]) * _SIZE_UNITS[found[2]]
+
+
+def parse_list(value: Any) -> Any:
+    """Comma-separated words."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def one_of_schemes(*schemes: str) -> BeforeValidator:
+    """A URL with one of these schemes; an empty value counts as unset."""
+
+    def check(value: Any) -> Any:
+        if value in {None, ""}:
+            return None
+        if not isinstance(value, str) or not any(value.startswith(scheme) for scheme in schemes):
+            raise ValueError("accepted: a URL that starts with " + " or ".join(schemes))
+        return value
+
+    return BeforeValidator(check)
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(show_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+
+
+class CitationsMode(StrEnum):
+    """How the model's provider takes sources."""
+
+    NATIVE = "native"
+    INLINE = "inline"
+
+
+def _plain(name: str) -> AliasChoices:
+    """A name without the prefix: the one the SDK uses."""
+    return AliasChoices(name, f"{PREFIX}{name}".lower())
+
+
+class TomlFile(TomlConfigSettingsSource):
+    """The file of `--config`: the variables' names, with or without the prefix, in any case."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Its values by field; a name that means nothing is refused, since it is most likely misspelt."""
+        values = {name.lower().removeprefix(PREFIX.lower()): value for name, value in super().__call__().items()}
+        strange = sorted(values.keys() - Settings.model_fields.keys())
+        if strange:
+            raise ValueError(f"unknown settings: {', '.join(strange)}")
+        return values
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        try:
+            return super()._read_file(file_path)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"not valid TOML: {error}") from error
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may decide. The description of a field is its documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        validate_default=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Where the server listens.", min_length=1)
+    port: int = Field(8000, ge=0, le=65535, description="The port it listens on; 0 takes a free one.")
+    data_dir: Path = Field(Path("data"), description="Everything embedded lives here; safe to back up when stopped.")
+
+    database_url: Annotated[str | None, one_of_schemes("postgresql://", "postgres://")] = Field(
+        None, description="Postgres 15 or newer; embedded when unset."
+    )
+    redis_url: Annotated[str | None, one_of_schemes("redis://", "rediss://", "redis+cluster://", "unix://")] = Field(
+        None, description="Redis 7 or newer, or Valkey; embedded when unset."
+    )
+    qdrant_url: Annotated[str | None, one_of_schemes("http://", "https://")] = Field(
+        None, description="Qdrant server or cluster; embedded when unset."
+    )
+    qdrant_api_key: OptionalSecret = Field(None, description="The key of that server.")
+    blob_url: Annotated[str | None, one_of_schemes("file://")] = Field(
+        None, description="Where original files are kept; file://{DATA_DIR}/blobs when unset."
+    )
+
+    anthropic_api_key: OptionalSecret = Field(
+        None,
+        validation_alias=_plain("ANTHROPIC_API_KEY"),
+        description="Claude's key; without one answers are extractive.",
+    )
+    anthropic_base_url: Annotated[str | None, one_of_schemes("http://", "https://")] = Field(
+        None,
+        validation_alias=_plain("ANTHROPIC_BASE_URL"),
+        description="Another server that speaks the Messages API.",
+    )
+    claude_model: str = Field("claude-sonnet-5-5", min_length=1, description="Any model id.")
+    citations_mode: CitationsMode = Field(
+        CitationsMode.NATIVE, description="`inline` for Messages-API servers that drop search results."
+    )
+    max_answer_tokens: int = Field(4096, ge=64, le=128_000, description="Longest answer, thinking included.")
+
+    embedding_model: str | None = Field(
+        None, description="A sentence-transformers name or folder; the model that the package brings when unset."
+    )
+    embedding_url: Annotated[str | None, one_of_schemes("http://", "https://")] = Field(
+        None, description="A server that speaks the OpenAI embeddings API; a process of its own when unset."
+    )
+    embedding_api_key: OptionalSecret = Field(None, description="The key of that server.")
+    embedding_dimensions: int | None = Field(
+        None, ge=1, le=65_536, description="Length of that server's vectors; asked of it when unset."
+    )
+    embedding_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="`auto` picks the fastest that keeps cosine >= 0.999 to float32 on this processor."
+    )
+
+    secret_key: OptionalSecret = Field(
+        None, description="Signs tokens; made and kept in DATA_DIR when Postgres is embedded, required otherwise."
+    )
+    access_token_ttl: Duration = Field(timedelta(minutes=15), description="How long an access token is good.")
+    refresh_token_ttl: Duration = Field(timedelta(days=30), description="How long a login lasts unused.")
+    registration: RegistrationMode | None = Field(
+        None, description="`open`, `invite` or `closed`; open when Postgres is embedded, else invite."
+    )
+    max_upload_bytes: Size = Field(100 * MIB, description="Largest file that is taken.")
+    allowed_origins: Words = Field((), description="Origins of browsers that may call; the same origin always may.")
+
+    worker_concurrency: int = Field(2, ge=1, le=64, description="Documents ingested at once by one worker.")
+    parser_processes: int = Field(2, ge=1, le=64, description="Files read at once by one worker.")
+    parse_timeout: Duration = Field(timedelta(minutes=2), description="Longest time that reading one file may take.")
+    parse_memory: Size = Field(1536 * MIB, description="Most memory that reading one file may take.")
+    max_pages: int = Field(3000, ge=1, description="Most pages that one file may have.")
+
+    log_format: Literal["console", "json"] | None = Field(None, description="`console` on a terminal, else `json`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004 256 bits in hex would be 64
+            raise ValueError("accepted: at least 32 random characters")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"https?://[^/\s]+", origin) for origin in value):
+            raise ValueError("accepted: origins such as https://example.org, separated by commas")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order in which they win; the TOML file comes last."""
+        sources = [init_settings, env_settings, file_secret_settings, dotenv_settings]
+        if settings_cls.model_config.get("toml_file"):
+            sources.append(TomlFile(settings_cls))
+        return tuple(sources)
+
+    # What follows from the settings.
+
+    @property
+    def postgres_is_embedded(self) -> bool:
+        """Whether we run the database ourselves, and so may change its schema and keep its secrets."""
+        return self.database_url is None
+
+    @property
+    def registration_mode(self) -> RegistrationMode:
+        """The setting, or what fits the installation."""
+        if self.registration is not None:
+            return self.registration
+        return RegistrationMode.OPEN if self.postgres_is_embedded else RegistrationMode.INVITE
+
+    @property
+    def blob_root(self) -> Path:
+        """The folder of original files."""
+        if self.blob_url is None:
+            return self.data_dir / "blobs"
+        return Path(unquote(urlsplit(self.blob_url).path))
+
+    @property
+    def answers_by(self) -> str:
+        """Who answers, in words for the start-up lines and `/readyz`."""
+        if self.anthropic_api_key is None:
+            return "extractive (no ANTHROPIC_API_KEY is set)"
+        return f"{self.claude_model} at {self.anthropic_base_url or 'the Anthropic API'}"
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field."""
+    return name.upper() if name.startswith("anthropic_") else PREFIX + name.upper()
+
+
+def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
+    """Read them all; `SettingsError` names every wrong one.
+
+    `arguments` are what a command's flags said; None among them means that the flag was not given.
+    """
+    if config is not None and not config.is_file():
+        raise SettingsError([f"--config: there is no file {config}"])
+
+    class Configured(Settings):
+        model_config = SettingsConfigDict(toml_file=config, secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None)
+
+    try:
+        return Configured(**{name: value for name, value in arguments.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError([_line(problem) for problem in error.errors(include_url=False)]) from error
+    except ValueError as error:  # a .env or TOML file that cannot be read
+        raise SettingsError([f"{config or '.env'}: {error}"]) from error
+
+
+def _line(problem: Any) -> str:
+    field = str(problem["loc"][0]).lower().removeprefix(PREFIX.lower()) if problem["loc"] else "settings"
+    message = problem["msg"].removeprefix("Value error, ")
+    # URLs may carry a password, so only what is neither a secret nor a URL is repeated.
+    annotation = str(Settings.model_fields[field].annotation) if field in Settings.model_fields else "Secret"
+    told = "" if "Secret" in annotation or field.endswith("_url") else f" {problem['input']!r} is not accepted;"
+    return f"{variable_of(field)}:{told} {message[0].lower()}{message[1:]}"
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Every variable with its value; secrets and the passwords in URLs are masked."""
+    shown: dict[str, Any] = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if value is not None and isinstance(getattr(settings, name), SecretStr):
+            shown[variable_of(name)] = "********"
+        else:
+            shown[variable_of(name)] = mask_url(value) if isinstance(value, str) and "://" in value else value
+    return shown
+
+
+def mask_url(url: str) -> str:
+    """The same URL with its password, if any, as `********`."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":********@")))
+
+
+def unknown_variables() -> list[str]:
+    """Variables with our prefix that mean nothing: most likely misspelt."""
+    known = {variable_of(name) for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

@@ -1,0 +1,56 @@
+"""The implementations that each contract suite runs on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.postgres.engine import EngineOptions, make_engine
+from adapters.postgres.jobs import decode
+from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
+from application.ports.jobs import AnyJob
+from domain.ids import UserId
+from domain.workspaces import Collection
+from tests.contracts.units import Units, execute
+from tests.fakes.database import READERS, Reader
+from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
+
+
+@pytest.fixture
+def fake_units() -> Units:
+    factory = FakeUnitOfWorkFactory()
+
+    async def let_read(collection: Collection, user_id: UserId) -> None:
+        reader = Reader(collection.workspace_id, collection.id, user_id)
+        factory.database.table(READERS)[collection.id, user_id] = reader
+
+    async def waiting_jobs() -> list[AnyJob]:
+        return [queued.job for queued in factory.database.jobs]
+
+    return Units(begin=factory, let_read=let_read, waiting_jobs=waiting_jobs)
+
+
+@pytest.fixture
+async def postgres_units(migrated_database: str) -> AsyncIterator[Units]:
+    engine = make_engine(migrated_database, EngineOptions(pool_size=5, max_overflow=25))
+
+    async def let_read(collection: Collection, user_id: UserId) -> None:
+        await execute(
+            migrated_database,
+            "INSERT INTO collection_members (workspace_id, collection_id, user_id) VALUES ($1, $2, $3)",
+            collection.workspace_id,
+            collection.id,
+            user_id,
+        )
+
+    async def waiting_jobs() -> list[AnyJob]:
+        rows = await execute(migrated_database, "SELECT entrypoint, payload FROM jobs ORDER BY id")
+        return [decode(row["entrypoint"], row["payload"]) for row in rows]
+
+    yield Units(begin=PostgresUnitOfWorkFactory(engine), let_read=let_read, waiting_jobs=waiting_jobs)
+    await engine.dispose()
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def units(request: pytest.FixtureRequest) -> Units:
+    found: Units = request.getfixturevalue(f"{request.param}_units")
+    return found

@@ -1,0 +1,456 @@
+"""The repositories' promises on rows in memory."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from attrs import evolve
+
+from application.errors import ConcurrentChange
+from application.ports.repositories import (
+    DocumentQuery,
+    DocumentSort,
+    LivePassage,
+    OwnedWorkspace,
+    WorkspaceOfUser,
+)
+from domain.access import Role
+from domain.conversations import Conversation, Message
+from domain.documents import Document, DocumentStatus, Stage
+from domain.ids import (
+    ChunkId,
+    CollectionId,
+    ConversationId,
+    DocumentId,
+    MessageId,
+    SessionId,
+    UserId,
+    WorkspaceId,
+)
+from domain.passages import Chunk, DocumentRef, Page
+from domain.users import LoginSession, User
+from domain.workspaces import Collection, Membership, Visibility, Workspace
+from tests.fakes.database import (
+    CHUNKS,
+    COLLECTIONS,
+    CONVERSATIONS,
+    DOCUMENTS,
+    MEMBERSHIPS,
+    MESSAGES,
+    PAGES,
+    READERS,
+    SESSIONS,
+    USERS,
+    WORKSPACES,
+    FakeTransaction,
+    StoredChunk,
+    StoredPage,
+    unique_values,
+)
+
+Row = TypeVar("Row")
+UNFINISHED = (DocumentStatus.QUEUED, DocumentStatus.PROCESSING)
+
+
+def fold(text: str) -> str:
+    """Case and compatibility forms make no difference to order and search."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def keyset(
+    rows: Iterable[Row],
+    *,
+    key: Callable[[Any], Any],
+    last_seen: Any,
+    after: UUID | None,
+    limit: int,
+    newest_first: bool = False,
+) -> list[Row]:
+    """Rows beyond the one last seen, by (key, id); nothing is beyond a row that is gone."""
+
+    def position(row: Any) -> Any:
+        return (key(row), row.id)
+
+    ordered = sorted(rows, key=position, reverse=newest_first)
+    if after is not None:
+        if last_seen is None:
+            return []
+        border = position(last_seen)
+        ordered = [row for row in ordered if (position(row) < border if newest_first else position(row) > border)]
+    return ordered[:limit]
+
+
+def created_at(row: Any) -> datetime:
+    """What most lists are sorted by."""
+    moment: datetime = row.created_at
+    return moment
+
+
+class _Repository:
+    def __init__(self, transaction: FakeTransaction) -> None:
+        self._rows = transaction
+
+    def _by_id(self, table: str, identifier: UUID | None) -> Any:
+        return self._rows.first(table, lambda row: bool(row.id == identifier))
+
+    def _page(self, table: str, rows: Iterable[Row], *, after: UUID | None, limit: int, **order: Any) -> list[Row]:
+        options = {"key": created_at, **order}
+        return keyset(rows, last_seen=self._by_id(table, after), after=after, limit=limit, **options)
+
+
+class FakeUsers(_Repository):
+    async def get(self, user_id: UserId) -> User | None:
+        found: User | None = self._by_id(USERS, user_id)
+        return found
+
+    async def by_email(self, email: str) -> User | None:
+        found: User | None = self._rows.first(USERS, lambda user: bool(user.email == email))
+        return found
+
+    async def add(self, user: User) -> None:
+        await self._rows.add(USERS, user.id, user, **unique_values(USERS, user))
+
+    async def save(self, user: User) -> None:
+        await self._rows.lock(USERS, user.id)
+        if self._by_id(USERS, user.id) is not None:
+            self._rows.put(USERS, user.id, user)
+
+    async def page(self, *, limit: int, after: UserId | None = None) -> list[User]:
+        return self._page(USERS, self._rows.rows(USERS), after=after, limit=limit)
+
+
+class FakeLoginSessions(_Repository):
+    async def get(self, session_id: SessionId) -> LoginSession | None:
+        found: LoginSession | None = self._by_id(SESSIONS, session_id)
+        return found
+
+    async def by_token(self, token_hash: bytes) -> LoginSession | None:
+        found = self._rows.first(SESSIONS, lambda one: one.token_hash == token_hash or token_hash in one.spent)
+        if found is None:
+            return None
+        await self._rows.lock(SESSIONS, found.id)
+        return await self.get(found.id)
+
+    async def add(self, session: LoginSession) -> None:
+        await self._rows.add(SESSIONS, session.id, session)
+
+    async def save(self, session: LoginSession) -> None:
+        await self._rows.lock(SESSIONS, session.id)
+        if self._by_id(SESSIONS, session.id) is not None:
+            self._rows.put(SESSIONS, session.id, session)
+
+    async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
+        live = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
+        return sorted(live, key=lambda one: (one.created_at, one.id), reverse=True)
+
+
+class FakeWorkspaces(_Repository):
+    async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
+        found: Workspace | None = self._by_id(WORKSPACES, workspace_id)
+        return self._rows.saw(found)
+
+    async def add(self, workspace: Workspace) -> None:
+        await self._rows.add(WORKSPACES, workspace.id, workspace)
+        self._rows.saw(workspace)
+
+    async def save(self, workspace: Workspace) -> None:
+        await self._rows.save(WORKSPACES, workspace)
+
+    async def of_user(self, user_id: UserId) -> list[WorkspaceOfUser]:
+        places = [place for place in self._rows.rows(MEMBERSHIPS) if place.user_id == user_id]
+        return [
+            WorkspaceOfUser(workspace=self._rows.saw(self._by_id(WORKSPACES, place.workspace_id)), role=place.role)
+            for place in sorted(places, key=lambda place: (place.joined_at, place.workspace_id))
+        ]
+
+    async def owned(self, *, limit: int = 1000) -> list[OwnedWorkspace]:
+        active = {user.id for user in self._rows.rows(USERS) if user.is_active}
+        found = []
+        for workspace in sorted(self._rows.rows(WORKSPACES), key=lambda one: (one.created_at, one.id)):
+            owners = [
+                place
+                for place in self._rows.rows(MEMBERSHIPS)
+                if place.workspace_id == workspace.id and place.role is Role.OWNER and place.user_id in active
+            ]
+            if owners:
+                first = min(owners, key=lambda place: (place.joined_at, place.user_id))
+                found.append(OwnedWorkspace(workspace=self._rows.saw(workspace), owner=first.user_id))
+        return found[:limit]
+
+    async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
+        found: Membership | None = self._rows.first(
+            MEMBERSHIPS, lambda place: place.workspace_id == workspace_id and place.user_id == user_id
+        )
+        return found
+
+    async def add_member(self, membership: Membership) -> None:
+        await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
+
+
+class FakeCollections(_Repository):
+    async def get(self, collection_id: CollectionId) -> Collection | None:
+        found: Collection | None = self._by_id(COLLECTIONS, collection_id)
+        return self._rows.saw(found)
+
+    async def by_name(self, workspace_id: WorkspaceId, name: str) -> Collection | None:
+        found: Collection | None = self._rows.first(
+            COLLECTIONS, lambda one: one.workspace_id == workspace_id and one.name == name
+        )
+        return self._rows.saw(found)
+
+    async def default(self, workspace_id: WorkspaceId) -> Collection:
+        found: Collection | None = self._rows.first(
+            COLLECTIONS, lambda one: one.workspace_id == workspace_id and one.is_default
+        )
+        if found is None:
+            raise LookupError(f"workspace {workspace_id} has no default collection")
+        return self._rows.saw(found)
+
+    async def add(self, collection: Collection) -> None:
+        await self._rows.add(COLLECTIONS, collection.id, collection, **unique_values(COLLECTIONS, collection))
+        self._rows.saw(collection)
+
+    async def save(self, collection: Collection) -> None:
+        await self._rows.save(COLLECTIONS, collection, **unique_values(COLLECTIONS, collection))
+
+    async def page(
+        self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
+    ) -> list[Collection]:
+        rows = [one for one in self._rows.rows(COLLECTIONS) if one.workspace_id == workspace_id]
+        return [self._rows.saw(one) for one in self._page(COLLECTIONS, rows, after=after, limit=limit)]
+
+    async def readable_by(self, workspace_id: WorkspaceId, user_id: UserId, role: Role) -> frozenset[CollectionId]:
+        listed = {reader.collection_id for reader in self._rows.rows(READERS) if reader.user_id == user_id}
+        return frozenset(
+            one.id
+            for one in self._rows.rows(COLLECTIONS)
+            if one.workspace_id == workspace_id
+            and (role >= Role.ADMIN or one.visibility is Visibility.WORKSPACE or one.id in listed)
+        )
+
+    async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
+        present = [one.collection_id for one in self._rows.rows(DOCUMENTS) if not one.is_deleted]
+        return {collection_id: present.count(collection_id) for collection_id in collection_ids}
+
+
+class FakeDocuments(_Repository):
+    async def get(self, document_id: DocumentId) -> Document | None:
+        found: Document | None = self._by_id(DOCUMENTS, document_id)
+        return self._rows.saw(found)
+
+    async def get_many(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, Document]:
+        return {one.id: self._rows.saw(one) for one in self._rows.rows(DOCUMENTS) if one.id in document_ids}
+
+    async def find_duplicate(self, collection_id: CollectionId, sha256: str) -> Document | None:
+        found: Document | None = self._rows.first(
+            DOCUMENTS,
+            lambda one: one.collection_id == collection_id and one.sha256 == sha256 and not one.is_deleted,
+        )
+        return self._rows.saw(found)
+
+    async def add(self, document: Document) -> None:
+        await self._rows.add(DOCUMENTS, document.id, document, **unique_values(DOCUMENTS, document))
+        self._rows.saw(document)
+        self._collect(document)
+
+    async def save(self, document: Document) -> None:
+        await self._rows.save(DOCUMENTS, document, **unique_values(DOCUMENTS, document))
+        self._collect(document)
+
+    async def report(
+        self, document_id: DocumentId, revision: int, stage: Stage, progress: float, now: datetime
+    ) -> bool:
+        await self._rows.lock(DOCUMENTS, document_id)
+        stored: Document | None = self._by_id(DOCUMENTS, document_id)
+        if stored is None or stored.revision != revision or stored.is_deleted or stored.status not in UNFINISHED:
+            return False
+        noted = evolve(
+            stored,
+            status=DocumentStatus.PROCESSING,
+            stage=stage,
+            progress=min(max(progress, 0.0), 1.0),
+            updated_at=now,
+        )
+        self._rows.put(DOCUMENTS, document_id, noted)
+        return True
+
+    async def page(
+        self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
+    ) -> list[Document]:
+        rows = [
+            one
+            for one in self._rows.rows(DOCUMENTS)
+            if one.workspace_id == workspace_id and not one.is_deleted and _fits(one, query)
+        ]
+        by_title = query.sort is DocumentSort.TITLE
+        page = self._page(
+            DOCUMENTS,
+            rows,
+            after=after,
+            limit=limit,
+            key=(lambda one: fold(one.title)) if by_title else created_at,
+            newest_first=query.sort is DocumentSort.NEWEST,
+        )
+        return [self._rows.saw(one) for one in page]
+
+    async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        rows = [
+            one
+            for one in self._rows.rows(DOCUMENTS)
+            if one.status in UNFINISHED and not one.is_deleted and one.updated_at < idle_since
+        ]
+        return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.updated_at, one.id))[:limit]]
+
+    async def forget(self, document_id: DocumentId) -> None:
+        await self._rows.lock(DOCUMENTS, document_id)
+        stored: Document | None = self._by_id(DOCUMENTS, document_id)
+        if stored is not None and stored.is_deleted:
+            self._rows.delete(DOCUMENTS, document_id)
+
+    def _collect(self, document: Document) -> None:
+        known = self._rows.events
+        known += [event for event in document.events if not any(event is other for other in known)]
+
+
+def _fits(document: Document, query: DocumentQuery) -> bool:
+    return (
+        document.collection_id in query.readable
+        and query.collection_id in {None, document.collection_id}
+        and query.status in {None, document.status}
+        and (query.tag is None or query.tag in document.tags)
+        and (query.text is None or fold(query.text) in fold(f"{document.title}\n{document.filename}"))
+    )
+
+
+class FakePassages(_Repository):
+    async def replace(
+        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+    ) -> None:
+        await self._rows.lock(DOCUMENTS, document_id)
+        document: Document | None = self._by_id(DOCUMENTS, document_id)
+        if document is None:
+            raise ConcurrentChange("the document is gone")
+        self._drop(document_id, lambda stored: stored == revision)
+        for chunk in chunks:
+            self._rows.put(CHUNKS, chunk.id, StoredChunk(document.workspace_id, chunk))
+        for page, text in pages:
+            stored = StoredPage(document.workspace_id, document_id, revision, page, text)
+            self._rows.put(PAGES, (document_id, revision, page.number), stored)
+
+    async def live(
+        self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
+    ) -> dict[ChunkId, LivePassage]:
+        documents = {one.id: one for one in self._rows.rows(DOCUMENTS)}
+        found = {}
+        for stored in self._rows.rows(CHUNKS):
+            chunk, document = stored.chunk, documents.get(stored.chunk.document_id)
+            if (
+                chunk.id in chunk_ids
+                and document is not None
+                and not document.is_deleted
+                and document.live_revision == chunk.revision
+                and document.collection_id in readable
+            ):
+                found[chunk.id] = LivePassage(
+                    chunk=chunk,
+                    document=DocumentRef(
+                        id=document.id,
+                        title=document.title,
+                        filename=document.filename,
+                        media_type=document.media_type,
+                        collection_id=document.collection_id,
+                    ),
+                )
+        return found
+
+    async def of_document(
+        self, document_id: DocumentId, revision: int, *, limit: int, after: int | None = None
+    ) -> list[Chunk]:
+        chunks = [
+            stored.chunk
+            for stored in self._rows.rows(CHUNKS)
+            if stored.chunk.document_id == document_id
+            and stored.chunk.revision == revision
+            and (after is None or stored.chunk.ordinal > after)
+        ]
+        return sorted(chunks, key=lambda chunk: chunk.ordinal)[:limit]
+
+    async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
+        found: StoredPage | None = self._rows.first(
+            PAGES,
+            lambda stored: (stored.document_id, stored.revision, stored.page.number) == (document_id, revision, number),
+        )
+        return (found.page, found.text) if found else None
+
+    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
+        return self._drop(document_id, lambda stored: before_revision is None or stored < before_revision)
+
+    def _drop(self, document_id: DocumentId, of_revision: Callable[[int], bool]) -> int:
+        removed = 0
+        for stored in list(self._rows.rows(PAGES)):
+            if stored.document_id == document_id and of_revision(stored.revision):
+                self._rows.delete(PAGES, (document_id, stored.revision, stored.page.number))
+        for stored in list(self._rows.rows(CHUNKS)):
+            if stored.chunk.document_id == document_id and of_revision(stored.chunk.revision):
+                self._rows.delete(CHUNKS, stored.chunk.id)
+                removed += 1
+        return removed
+
+
+class FakeConversations(_Repository):
+    async def get(self, conversation_id: ConversationId) -> Conversation | None:
+        found: Conversation | None = self._by_id(CONVERSATIONS, conversation_id)
+        return self._rows.saw(found)
+
+    async def add(self, conversation: Conversation) -> None:
+        await self._rows.add(CONVERSATIONS, conversation.id, conversation)
+        self._rows.saw(conversation)
+
+    async def save(self, conversation: Conversation) -> None:
+        await self._rows.save(CONVERSATIONS, conversation)
+
+    async def of_user(
+        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+    ) -> list[Conversation]:
+        rows = [
+            one
+            for one in self._rows.rows(CONVERSATIONS)
+            if one.workspace_id == workspace_id and one.created_by == user_id
+        ]
+        page = self._page(CONVERSATIONS, rows, after=after, limit=limit, newest_first=True)
+        return [self._rows.saw(one) for one in page]
+
+
+class FakeMessages(_Repository):
+    async def get(self, message_id: MessageId) -> Message | None:
+        found: Message | None = self._by_id(MESSAGES, message_id)
+        return found
+
+    async def add(self, message: Message) -> None:
+        await self._rows.add(MESSAGES, message.id, message)
+
+    async def save(self, message: Message) -> None:
+        await self._rows.lock(MESSAGES, message.id)
+        stored: Message | None = self._by_id(MESSAGES, message.id)
+        if stored is not None and not stored.is_over:
+            self._rows.put(MESSAGES, message.id, message)
+
+    async def page(
+        self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
+    ) -> list[Message]:
+        rows = [one for one in self._rows.rows(MESSAGES) if one.conversation_id == conversation_id]
+        return self._page(MESSAGES, rows, after=after, limit=limit)
+
+    async def latest(self, conversation_id: ConversationId) -> Message | None:
+        rows = [one for one in self._rows.rows(MESSAGES) if one.conversation_id == conversation_id]
+        return max(rows, key=lambda one: (one.created_at, one.id), default=None)
+
+    async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
+        branch: list[Message] = []
+        message: Message | None = self._by_id(MESSAGES, message_id)
+        while message is not None and len(branch) < limit:
+            branch.insert(0, message)
+            message = self._by_id(MESSAGES, message.parent_id)
+        return branch

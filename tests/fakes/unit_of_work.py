@@ -1,0 +1,65 @@
+"""Units of work in memory."""
+
+from types import TracebackType
+from typing import Self
+
+from attrs import field, frozen
+
+from application.reactions import jobs_for
+from domain.ids import WorkspaceId
+from tests.fakes.database import FakeDatabase, FakeTransaction
+from tests.fakes.jobs import FakeJobQueue
+from tests.fakes.repositories import (
+    FakeCollections,
+    FakeConversations,
+    FakeDocuments,
+    FakeLoginSessions,
+    FakeMessages,
+    FakePassages,
+    FakeUsers,
+    FakeWorkspaces,
+)
+
+
+class FakeUnitOfWork:
+    """A transaction on a `FakeDatabase`."""
+
+    def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
+        self._transaction = transaction = FakeTransaction(database, workspace_id)
+        self.users = FakeUsers(transaction)
+        self.login_sessions = FakeLoginSessions(transaction)
+        self.workspaces = FakeWorkspaces(transaction)
+        self.collections = FakeCollections(transaction)
+        self.documents = FakeDocuments(transaction)
+        self.passages = FakePassages(transaction)
+        self.conversations = FakeConversations(transaction)
+        self.messages = FakeMessages(transaction)
+        self.jobs = FakeJobQueue(transaction)
+
+    async def __aenter__(self) -> Self:
+        self._transaction.database.check()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transaction.release()
+
+    async def commit(self) -> None:
+        """Jobs that follow from events, then everything at once."""
+        await self.jobs.enqueue(jobs_for(self._transaction.events))
+        self._transaction.events.clear()
+        self._transaction.apply()
+
+
+@frozen
+class FakeUnitOfWorkFactory:
+    """Units of work on one database in memory, open to look into."""
+
+    database: FakeDatabase = field(factory=FakeDatabase)
+
+    def __call__(self, workspace_id: WorkspaceId | None) -> FakeUnitOfWork:
+        return FakeUnitOfWork(self.database, workspace_id)
+
+    async def ping(self) -> None:
+        self.database.check()
