@@ -10,6 +10,7 @@ import typer
 from domain.passages import SearchMode
 from entrypoints.cli import administration, answers, doctor
 from entrypoints.cli import ingest as ingesting
+from entrypoints.cli.embedder import serve_embeddings
 from entrypoints.cli.output import FAILED, WRONG_USE, complain, print_json
 from entrypoints.cli.running import Invocation, backend, run
 from entrypoints.cli.working import ingest_with_worker, run_worker_until_stopped
@@ -83,6 +84,17 @@ def worker(
     invocation: Invocation = context.obj
     settings = invocation.settings(worker_concurrency=concurrency)
     run(lambda: run_worker_until_stopped(settings), settings)
+
+
+@app.command()
+def embedder(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8001,
+) -> None:
+    """Run the embedding server alone, for API processes and workers that name it by READINGROOM_EMBEDDING_URL."""
+    invocation: Invocation = context.obj
+    raise typer.Exit(serve_embeddings(invocation.settings(), host=host, port=port))
 
 
 @app.command()
