@@ -87,6 +87,19 @@ def worker(
 
 
 @app.command()
+def embedder(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8001,
+) -> None:
+    """Run the embedding server alone, for API processes and workers that name it by READINGROOM_EMBEDDING_URL."""
+    from entrypoints.cli.embedder import serve_embeddings
+
+    invocation: Invocation = context.obj
+    raise typer.Exit(serve_embeddings(invocation.settings(), host=host, port=port))
+
+
+@app.command()
 def migrate(
     context: typer.Context,
     to: Annotated[str, typer.Option(help="The revision to go to.")] = "head",
