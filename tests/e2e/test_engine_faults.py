@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -270,7 +271,9 @@ async def test_engines_that_a_killed_owner_left_are_ended_first(data: Path, star
     first.process.kill()
     first.process.wait()
     second = start(data, "postgres", "valkey", wait=False)
-    until(lambda: str(second.process.pid) in (data / "lock").read_text(encoding="utf-8"))
+    assert second.process.stdout is not None
+    readable, _, _ = select.select([second.process.stdout], [], [], 3)
+    assert readable == []
     for process in left:
         assert process.is_running()
         process.resume()
