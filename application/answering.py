@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, evolve, field, frozen
-from domain.sentences import split
 
 from application.answer_runs import Run
 from application.errors import ApplicationError, ModelFailed, Unavailable
@@ -34,6 +33,7 @@ from domain.access import Actor
 from domain.answers import AnswerDraft, Source, source_uri
 from domain.conversations import AnswerError, Conversation, Message, MessageStatus, Speaker, Usage
 from domain.passages import Passage
+from domain.sentences import sentences
 
 FLUSH_INTERVAL: Final = 0.04  # seconds
 FLUSH_LENGTH: Final = 512  # characters
@@ -74,7 +74,7 @@ class AnswerOrder:
 def make_source(passage: Passage) -> Source:
     """A passage as the model is given it: its sentences are the citable blocks."""
     chunk = passage.chunk
-    starts = sorted({0, *(start for start, _ in split(chunk.text))})
+    starts = sorted({0, *(start for start, _ in sentences(chunk.text))})
     ends = [*starts[1:], len(chunk.text)]
     place = "" if chunk.page_from is None else f" - p. {chunk.page_from}"
     return Source(

@@ -1,8 +1,8 @@
 """Documents as people handle them: upload, look at, change, delete."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application.errors import AlreadyExists
 from application.ports.files import FileStore, StoredFile
@@ -52,6 +52,23 @@ def check_version(stored: int, expected: int | None) -> None:
         raise StaleVersion(
             "Somebody changed it since you read it. Read it again and repeat your change.", current=stored
         )
+
+
+@frozen(kw_only=True)
+class Particulars:
+    """What is said about a file besides its bytes."""
+
+    collection_id: CollectionId | None = None  # None: General
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, object] = field(factory=dict)
+
+    def check(self) -> None:
+        """`InvalidInput` unless a document may be described so."""
+        if self.title is not None:
+            check_title(self.title)
+        check_tags(self.tags)
+        check_metadata(self.metadata)
 
 
 @frozen(kw_only=True)
@@ -110,60 +127,68 @@ class UploadDocument:
         title: str | None = None,
         tags: tuple[str, ...] = (),
         metadata: Mapping[str, object] | None = None,
+        late: Callable[[], Particulars] | None = None,
     ) -> Receipt:
         """Nothing is kept after any error.
 
+        `late` is asked once the content has ended, and what it says takes the place of the arguments: in a form, the
+        fields may follow the file.
         `TooLarge`, `EmptyDocument`, `UnsupportedMediaType`, `InvalidInput`, or `NotFound` for the collection.
         """
         actor.require(Action.DOCUMENT_WRITE)
         name = clean_filename(filename)
-        if title is not None:
-            check_title(title)
-        check_tags(tags)
-        check_metadata(metadata or {})
-        async with self.begin(actor.workspace_id) as work:
-            collection = await readable_collection(work, actor, collection_id)
+        about = Particulars(collection_id=collection_id, title=title, tags=tags, metadata=metadata or {})
+        await self._collection(actor, about)  # before gigabytes are stored in vain
 
         document_id = DocumentId(self.ids.new())
         key = file_key(actor.workspace_id, document_id, 1)
         intake = _Intake(files=self.files, media_types=self.media_types, max_bytes=self.max_bytes)
         stored, media_type = await intake(key, content, name)
-        document = Document.uploaded(
-            id=document_id,
-            workspace_id=actor.workspace_id,
-            collection_id=collection.id,
-            title=title,
-            filename=name,
-            media_type=media_type,
-            size=stored.size,
-            sha256=stored.sha256,
-            file_key=key,
-            tags=tags,
-            metadata=metadata or {},
-            by=actor.user_id,
-            now=self.clock.now(),
-        )
-        existing = await self._add(document)
+        try:
+            about = late() if late is not None else about
+            document = Document.uploaded(
+                id=document_id,
+                workspace_id=actor.workspace_id,
+                collection_id=await self._collection(actor, about),
+                title=about.title,
+                filename=name,
+                media_type=media_type,
+                size=stored.size,
+                sha256=stored.sha256,
+                file_key=key,
+                tags=about.tags,
+                metadata=about.metadata,
+                by=actor.user_id,
+                now=self.clock.now(),
+            )
+            existing = await self._add(document)
+        except BaseException:
+            await self.files.delete(key)
+            raise
         if existing is None:
             return Receipt(document=document, created=True)
         await self.files.delete(key)
         return Receipt(document=existing, created=False)
 
+    async def _collection(self, actor: Actor, about: Particulars) -> CollectionId:
+        """Where it goes, once all that is said about it has been found good."""
+        about.check()
+        async with self.begin(actor.workspace_id) as work:
+            return (await readable_collection(work, actor, about.collection_id)).id
+
     async def _add(self, document: Document) -> Document | None:
         """Store it, or give the one that already holds these bytes."""
-        async with self.begin(document.workspace_id) as work:
-            existing = await work.documents.find_duplicate(document.collection_id, document.sha256)
-            if existing is not None:
-                return existing
-            try:
-                await work.documents.add(document)
-                await work.commit()
-            except AlreadyExists:
-                pass  # a race put the same bytes there first: read what it stored, in a new transaction
-            else:
+        while True:
+            async with self.begin(document.workspace_id) as work:
+                existing = await work.documents.find_duplicate(document.collection_id, document.sha256)
+                if existing is not None:
+                    return existing
+                try:
+                    await work.documents.add(document)
+                    await work.commit()
+                except AlreadyExists:
+                    continue  # a race put the same bytes there first: read what it stored, in a new transaction
                 return None
-        async with self.begin(document.workspace_id) as work:
-            return await work.documents.find_duplicate(document.collection_id, document.sha256)
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import frozen
-from domain.chunking import cut
 
 from application.errors import ConcurrentChange, EmbedderUnavailable, ParsingFailed, VectorsUnavailable
 from application.ports.embedding import Embedder
@@ -19,6 +18,7 @@ from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import IndexedChunk, VectorIndex
+from domain.chunking import cut
 from domain.documents import Document, Failure, FailureCode, Stage
 from domain.errors import NotFound
 from domain.passages import Chunk, ParsedDocument

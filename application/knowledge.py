@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final
 
 from attrs import evolve, frozen
-from domain.highlights import highlights
 
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Embedder, Vector
@@ -16,6 +15,7 @@ from application.ports.vectors import PassageFilter, VectorHit, VectorIndex, Vec
 from domain.access import Action, Actor
 from domain.documents import MetadataValue
 from domain.errors import InvalidInput
+from domain.highlights import highlights
 from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.passages import Passage, SearchMode
 

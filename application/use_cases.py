@@ -5,7 +5,16 @@ from typing import Final
 
 from attrs import frozen
 
-from application import authentication, conversations, documents, ingestion, knowledge, local, maintenance
+from application import (
+    authentication,
+    conversations,
+    documents,
+    ingestion,
+    knowledge,
+    local,
+    maintenance,
+    workspaces,
+)
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
@@ -67,6 +76,16 @@ class UseCases:
     enter_workspace: authentication.EnterWorkspace
     show_profile: authentication.ShowProfile
     act_locally: local.ActLocally
+
+    # workspaces and collections
+    create_workspace: workspaces.CreateWorkspace
+    show_workspace: workspaces.ShowWorkspace
+    rename_workspace: workspaces.RenameWorkspace
+    create_collection: workspaces.CreateCollection
+    list_collections: workspaces.ListCollections
+    show_collection: workspaces.ShowCollection
+    find_collection: workspaces.FindCollection
+    change_collection: workspaces.ChangeCollection
 
     # documents
     upload_document: documents.UploadDocument
@@ -138,6 +157,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
+        create_workspace=workspaces.CreateWorkspace(begin=begin, clock=clock, ids=ids),
+        show_workspace=workspaces.ShowWorkspace(begin=begin),
+        rename_workspace=workspaces.RenameWorkspace(begin=begin),
+        create_collection=workspaces.CreateCollection(begin=begin, clock=clock, ids=ids),
+        list_collections=workspaces.ListCollections(begin=begin),
+        show_collection=workspaces.ShowCollection(begin=begin),
+        find_collection=workspaces.FindCollection(begin=begin),
+        change_collection=workspaces.ChangeCollection(begin=begin),
         upload_document=documents.UploadDocument(
             begin=begin,
             files=ports.files,

@@ -1,0 +1,119 @@
+"""Questions and the answers to them: as a stream of events, or as one message at the end."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import JSONResponse, Response
+
+from application import conversations
+from application.ports.runs import RunEvent
+from application.views import message_view
+from domain.ids import ConversationId, MessageId
+from entrypoints.http.chat_resources import MessageOut
+from entrypoints.http.dependencies import ActorDep, UseCasesDep
+from entrypoints.http.errors import RETRY_AFTER, problem
+from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
+from entrypoints.http.schemas import MessageBody
+from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
+
+router = APIRouter(tags=["chat"])
+MESSAGE: Final = f"{WORKSPACE}/messages/{{message_id}}"
+EVENTS: Final = event_stream(
+    "The answer as it is written",
+    "message.created",
+    "retrieval.started",
+    "retrieval.completed",
+    "content.delta",
+    "citation",
+    "message.completed",
+    "message.failed",
+)
+
+
+async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
+    async for event in events:
+        yield ServerEvent(id=event.offset, name=event.name, data=event.data)
+
+
+@router.post(
+    f"{WORKSPACE}/conversations/{{conversation_id}}/messages",
+    status_code=201,
+    response_model=MessageOut,
+    operation_id="postMessage",
+    summary="Ask",
+    description=about(conversations.PostMessage)
+    + "\n\nWith `Accept: text/event-stream` the answer comes as a stream of events (200); else the call waits for its "
+    "end and gives the answer (201). A client that goes away does not stop the answer.",
+    responses={200: EVENTS, **problems(409, 503)},
+)
+async def post_message(
+    *,
+    request: Request,
+    use_cases: UseCasesDep,
+    actor: ActorDep,
+    conversation_id: UUID,
+    body: MessageBody,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """Ask."""
+    asked = await use_cases.post_message(
+        actor,
+        conversation_id=ConversationId(conversation_id),
+        content=body.content,
+        parent_id=None if body.parent_id is None else MessageId(body.parent_id),
+        use_knowledge=body.use_knowledge,
+        filters=None if body.filters is None else body.filters.filters(),
+    )
+    events = await use_cases.read_answer(actor, message_id=asked.answer.id)
+    location = f"/v1/workspaces/{actor.workspace_id}/messages/{asked.answer.id}"
+    if wants_events(accept):
+        return EventStream(_told(events), headers={"Location": location})
+    last: dict[str, Any] = {}
+    async for event in events:
+        last = dict(event.data)
+    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
+    error = answer["error"]
+    if error is not None and error["code"].endswith("unavailable") and not answer["content"]:
+        return problem(
+            request, 503, error["code"], error["message"], headers={"Retry-After": str(RETRY_AFTER)}, message=answer
+        )
+    return JSONResponse(answer, status_code=201, headers={"Location": location})
+
+
+@router.get(
+    f"{MESSAGE}/stream",
+    status_code=200,
+    response_class=EventStream,
+    operation_id="readAnswer",
+    summary="Read an answer's events",
+    description=about(conversations.ReadAnswer),
+    responses={200: EVENTS},
+)
+async def read_answer(
+    use_cases: UseCasesDep,
+    actor: ActorDep,
+    message_id: UUID,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="Go on after this event; from the first without it.")
+    ] = None,
+) -> EventStream:
+    """Read an answer's events."""
+    events = await use_cases.read_answer(actor, message_id=MessageId(message_id), after=last_seen(last_event_id))
+    return EventStream(_told(events))
+
+
+@router.post(
+    f"{MESSAGE}/cancel",
+    status_code=202,
+    response_model=MessageOut,
+    operation_id="cancelAnswer",
+    summary="Stop an answer",
+    description=about(conversations.CancelAnswer),
+)
+async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUID) -> JSONResponse:
+    """Stop an answer."""
+    await use_cases.cancel_answer(actor, message_id=MessageId(message_id))
+    message = await use_cases.show_message(actor, message_id=MessageId(message_id))
+    return JSONResponse(message_view(message), status_code=202)

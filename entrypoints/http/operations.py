@@ -1,0 +1,84 @@
+"""For those who run it: alive, ready, numbers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from entrypoints.http.dependencies import ContainerDep
+from entrypoints.http.errors import PROBLEM_JSON, RETRY_AFTER, problem
+from entrypoints.http.resources import HealthOut, ReadyOut
+from entrypoints.http.routing import PROBLEM_REF
+from entrypoints.telemetry import CONTENT_TYPE_LATEST, Metrics
+
+PATIENCE: Final = 2.0  # seconds for an engine to answer
+
+router = APIRouter(tags=["operations"])
+log = structlog.get_logger(__name__)
+
+
+@router.get("/healthz", response_model=HealthOut, operation_id="healthz", summary="The process lives")
+async def healthz() -> JSONResponse:
+    """Nothing but this process is asked."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    response_model=ReadyOut,
+    operation_id="readyz",
+    summary="The engines answer",
+    responses={
+        503: {
+            "description": "One that is needed is down; the problem carries `engines` too",
+            "content": {PROBLEM_JSON: {"schema": dict(PROBLEM_REF)}},
+        }
+    },
+)
+async def readyz(request: Request, container: ContainerDep) -> JSONResponse:
+    """Each engine's state by name."""
+    pings = dict(container.health())
+    answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
+    needed = container.needed_engines()
+    engines = {
+        name: {"state": "up" if up else "down", "needed": name in needed}
+        for name, up in zip(pings, answers, strict=True)
+    }
+    down = sorted(name for name, engine in engines.items() if engine["needed"] and engine["state"] == "down")
+    if down:
+        return problem(
+            request,
+            503,
+            "not_ready",
+            f"Down: {', '.join(down)}.",
+            headers={"Retry-After": str(RETRY_AFTER)},
+            ready=False,
+            engines=engines,
+        )
+    return JSONResponse({"ready": True, "engines": engines})
+
+
+async def _answers(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ping()
+    except Exception as error:  # noqa: BLE001 whatever it is, the engine is not well
+        log.warning("engine_down", engine=name, error=type(error).__name__)
+        return False
+    return True
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    operation_id="metrics",
+    summary="Numbers for Prometheus",
+    responses={200: {"description": "Text format", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """The numbers of this process."""
+    numbers: Metrics = request.app.state.metrics
+    return Response(numbers.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,60 @@
+"""All use cases on fakes, put together by the function that production uses."""
+
+from pathlib import Path
+
+from attrs import field, frozen
+
+from adapters.files.local import LocalFiles
+from adapters.security.tokens import JwtTokens
+from adapters.system import SystemClock, Uuid7Ids
+from application.use_cases import Policy, Ports, UseCases, assemble
+from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
+from tests.fakes.jobs import MemoryWorker
+from tests.fakes.models import FakeModel
+from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
+from tests.fakes.vectors import InMemoryVectorIndex
+
+
+@frozen(kw_only=True)
+class Assembly:
+    """The use cases, and the fakes beneath them to look into and to break."""
+
+    root: Path  # of the stored files
+    policy: Policy = Policy()
+    begin: FakeUnitOfWorkFactory = field(factory=FakeUnitOfWorkFactory)
+    parser: FakeParser = field(factory=FakeParser)
+    embedder: BucketEmbedder = field(factory=BucketEmbedder)
+    vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
+    model: FakeModel = field(factory=FakeModel)
+    run_log: MemoryRunLog = field(factory=MemoryRunLog)
+    log: RecordedLog = field(factory=RecordedLog)
+    use_cases: UseCases = field(init=False)
+
+    @use_cases.default
+    def _assembled(self) -> UseCases:
+        ports = Ports(
+            begin=self.begin,
+            files=LocalFiles(self.root),
+            media_types=FakeMediaTypes(),
+            parser=self.parser,
+            tokens_of_text=FakeTokenCounter(),
+            embedder=self.embedder,
+            vectors=self.vectors,
+            model=self.model,
+            run_log=self.run_log,
+            passwords=QuickPasswords(),
+            tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            clock=SystemClock(),
+            ids=Uuid7Ids(),
+            log=self.log,
+        )
+        return assemble(ports, self.policy)
+
+    def worker(self) -> MemoryWorker:
+        """Runs the jobs that were committed."""
+        return MemoryWorker(self.begin.database, self.use_cases.handle_job)
+
+    def stored_files(self) -> list[Path]:
+        """Every file in the store, unfinished ones too."""
+        return [path for path in self.root.rglob("*") if path.is_file()]

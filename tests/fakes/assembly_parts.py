@@ -1,0 +1,126 @@
+"""Small stand-ins for ports whose real adapters need engines or time."""
+
+import asyncio
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import define, field
+
+from application.errors import CacheUnavailable, EmbedderUnavailable
+from application.ports.embedding import Vector
+from application.ports.runs import RunEvent
+from domain.ids import MessageId
+
+DIMENSIONS = 64
+
+
+def _vector(text: str) -> Vector:
+    """Words thrown into buckets: texts that share words are near."""
+    sums = np.zeros(DIMENSIONS, dtype=np.float32)
+    for word in re.findall(r"\w+", text.lower()):
+        sums[int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest()) % DIMENSIONS] += 1
+    length = float(np.linalg.norm(sums)) or 1.0
+    return [float(x) for x in sums / length]
+
+
+@define
+class BucketEmbedder:
+    """An Embedder of no meaning; `down` makes it refuse."""
+
+    down: bool = False
+    name: str = "buckets"
+    dimensions: int = DIMENSIONS
+
+    async def embed_query(self, text: str) -> Vector:
+        self._check()
+        return _vector(text)
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[Vector]:
+        self._check()
+        return [_vector(text) for text in texts]
+
+    async def ping(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        if self.down:
+            raise EmbedderUnavailable("bucket at 10.0.0.7 does not answer")
+
+
+class QuickPasswords:
+    """A PasswordHasher that takes no time."""
+
+    async def hash(self, password: str) -> str:
+        return "quick:" + hashlib.sha256(password.encode()).hexdigest()
+
+    async def verify(self, password: str, password_hash: str | None) -> bool:
+        return password_hash == await self.hash(password)
+
+    def needs_rehash(self, password_hash: str) -> bool:
+        return False
+
+    def is_common(self, password: str) -> bool:
+        return password.startswith("password")
+
+
+@define(eq=False)
+class MemoryRunLog:
+    """A RunLog in this process."""
+
+    down: bool = False
+    runs: defaultdict[MessageId, list[RunEvent]] = field(factory=lambda: defaultdict(list))
+    cancels: set[MessageId] = field(factory=set)
+    _grown: asyncio.Condition = field(factory=asyncio.Condition)
+
+    async def append(self, message_id: MessageId, event: RunEvent) -> None:
+        self._check()
+        async with self._grown:
+            if len(self.runs[message_id]) < event.offset:
+                self.runs[message_id].append(event)
+            self._grown.notify_all()
+
+    async def read(self, message_id: MessageId, *, after: int = 0) -> AsyncIterator[RunEvent]:
+        self._check()
+        position = after
+        while message_id in self.runs:
+            events = self.runs[message_id]
+            async with self._grown:
+                while len(events) <= position and not events[-1].is_last:
+                    await self._grown.wait()
+            for event in events[position:]:
+                yield event
+            position = len(events)
+            if events[-1].is_last:
+                return
+
+    async def request_cancel(self, message_id: MessageId) -> None:
+        self._check()
+        self.cancels.add(message_id)
+
+    async def cancel_requested(self, message_id: MessageId) -> bool:
+        self._check()
+        return message_id in self.cancels
+
+    def _check(self) -> None:
+        if self.down:
+            raise CacheUnavailable("redis://10.0.0.8 does not answer")
+
+
+@define
+class RecordedLog:
+    """A Log that remembers."""
+
+    lines: list[tuple[str, str, dict[str, Any]]] = field(factory=list)
+
+    def info(self, event: str, **facts: Any) -> None:
+        self.lines.append(("info", event, facts))
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self.lines.append(("warning", event, facts))
+
+    def error(self, event: str, **facts: Any) -> None:
+        self.lines.append(("error", event, facts))
