@@ -65,7 +65,7 @@ class PostgresWorkspaces:
         """Every workspace with an active owner, oldest first, each with its longest-standing one."""
         owners = (
             select(memberships.c.workspace_id, memberships.c.user_id)
-            .distinct(memberships.c.workspace_id)
+            .ext(postgresql.distinct_on(memberships.c.workspace_id))
             .join(users, users.c.id == memberships.c.user_id)
             .where(memberships.c.role == int(Role.OWNER), users.c.disabled_at.is_(None))
             .order_by(memberships.c.workspace_id, memberships.c.joined_at, memberships.c.user_id)
