@@ -7,6 +7,7 @@ Burmese) and Hangul, whose endings vary, give overlapping pairs of characters.
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 _UNSPACED: Final = re.compile(
@@ -19,6 +20,7 @@ _UNSPACED: Final = re.compile(
     "\uac00-\ud7af"  # Hangul
     "]+"
 )
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
 _STEM_LENGTH: Final = 6  # longer words are compared by their beginnings
 _SHORTEST_STEM: Final = 3
 _ENDINGS: Final = ("ing", "ies", "ed", "es", "s", "e", "y")
@@ -26,6 +28,8 @@ _ENDINGS: Final = ("ing", "ies", "ed", "es", "s", "e", "y")
 
 def terms(text: str) -> list[str]:
     """The comparable words of `text`, in order, repeats kept; empty for text without letters or digits."""
+    if text.isascii():
+        return [_stem(word) for word in _ASCII_WORD.findall(text.lower())]
     found: list[str] = []
     for word in _words(unicodedata.normalize("NFKC", text).casefold()):
         position = 0
@@ -61,6 +65,7 @@ def _words(text: str) -> Iterator[str]:
         yield text[start:]
 
 
+@lru_cache(maxsize=20_000)
 def _stem(word: str) -> str:
     if word.isascii():
         for ending in _ENDINGS:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from adapters.embedding.cached import CachedEmbedder
-from adapters.embedding.client import HttpEmbedder
-from adapters.extractive.model import ExtractiveModel
 from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.claude.model import CitationsMode, ClaudeModel
+from adapters.embedding.cached import CachedEmbedder
+from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.tokens import from_model
+from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
@@ -56,25 +56,25 @@ class EmbeddingModel:
         return "readingroom-" + "".join(c if c.isalnum() else "-" for c in self.name.lower())[:100]
 
 
-def _engine(settings: Settings, closing: AsyncExitStack) -> AsyncEngine:
+def _engine(settings: Settings, closing: AsyncExitStack[bool | None]) -> AsyncEngine:
     engine = make_engine(_required(settings.database_url, "database_url"))
     closing.push_async_callback(engine.dispose)
     return engine
 
 
-def _redis(settings: Settings, closing: AsyncExitStack) -> RedisClient:
+def _redis(settings: Settings, closing: AsyncExitStack[bool | None]) -> RedisClient:
     client = connect(_required(settings.redis_url, "redis_url"))
     closing.push_async_callback(client.aclose)
     return client
 
 
-def _run_log(client: RedisClient, closing: AsyncExitStack) -> RedisRuns:
+def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisRuns:
     log = RedisRuns(client)
     closing.push_async_callback(log.aclose)
     return log
 
 
-def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack) -> QdrantIndex:
+def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
     index = QdrantIndex.connect(
         _required(settings.qdrant_url, "qdrant_url"),
         settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
@@ -99,7 +99,7 @@ def _embedder(
     return CachedEmbedder(client, cache)
 
 
-def _parser(settings: Settings, closing: AsyncExitStack) -> SandboxedParser:
+def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> SandboxedParser:
     parser = SandboxedParser(
         limits=Limits(
             memory_bytes=settings.parse_memory,
@@ -113,7 +113,7 @@ def _parser(settings: Settings, closing: AsyncExitStack) -> SandboxedParser:
     return parser
 
 
-def _model(settings: Settings, closing: AsyncExitStack) -> AnswerModel:
+def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
         return ExtractiveModel()
     model = ClaudeModel(
@@ -171,7 +171,7 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     embedding = providers.Dependency(instance_of=EmbeddingModel)
-    closing = providers.Singleton(AsyncExitStack)
+    closing: providers.Provider[AsyncExitStack[bool | None]] = providers.Singleton(AsyncExitStack[bool | None])
 
     engine = providers.Singleton(_engine, settings, closing)
     begin = providers.Singleton(PostgresUnitOfWorkFactory, engine)

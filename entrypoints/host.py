@@ -8,15 +8,16 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
+from attrs import field, frozen
+from pydantic import SecretStr
+
 from adapters.embedded.addresses import Engine, EngineAddresses
 from adapters.embedded.engines import EmbeddedEngines
 from adapters.embedded.starting import EngineOptions
 from adapters.embedding.client import HttpEmbedder
-from attrs import field, frozen
-from pydantic import SecretStr
-
 from adapters.embedding.folder import DEFAULT_MODEL, find_model
 from adapters.postgres import migrations
 from application.use_cases import UseCases
@@ -92,6 +93,8 @@ async def _opened(settings: Settings, engines: EmbeddedEngines, *, owner: bool) 
     embedding = await embedding_model(settings)
     container = make_container(settings, embedding)
     try:
+        if owner:
+            await container.ports().files.sweep()  # what uploads left that a crash cut off
         await container.ports().vectors.prepare()
         yield Host(settings=settings, engines=engines, container=container, embedding=embedding)
     finally:
@@ -102,7 +105,7 @@ def _filled(settings: Settings, engines: EmbeddedEngines) -> Settings:
     """The settings with the addresses of what is embedded."""
     found = engines.addresses
     registration = settings.registration_mode  # decided while it is still known which engines are embedded
-    changes = {
+    changes: dict[str, Any] = {
         "database_url": settings.database_url or found.database_url,
         "redis_url": settings.redis_url or found.redis_url,
         "qdrant_url": settings.qdrant_url or found.qdrant_url,

@@ -49,8 +49,8 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
     """Run until told to stop. Raises `CannotListen`, and what `open_host` raises."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(name, stop.set)
     sock = listen(settings.host, settings.port)
     try:
         async with open_host(settings, role="serve", attach=False) as host, Supervisor() as supervisor:

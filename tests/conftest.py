@@ -13,6 +13,9 @@ from attrs import field, frozen
 
 from adapters.embedded import http_servers, postgres, valkey
 from adapters.embedded.supervisor import Supervisor
+from tests.claude_emulator.fixtures import claude_emulator, claude_key  # noqa: F401 fixtures
+
+pytest_plugins = ["tests.left_out"]
 
 NewDatabase = Callable[[], Awaitable[str]]
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +23,13 @@ FOLDERS = (
     "benchmarks",
 )
 LONGEST = 400  # lines
+LONGEST_TEST = 600  # a suite says all of one contract in one place
 # Written in pieces, so that this file does not name them.
 FOREIGN = re.compile(
     "|".join(
         (
             r"(?<![\w.])/wor" + r"k\b",
-            r"(?<![\w.])/roo" + r"t\b",
+            r"(?<![\w.])/roo" + r"t/",
             r"py" + r"pi\.(?:org|io)",
             r"python" + r"hosted",
             r"npm" + r"js\.(?:org|com)",
@@ -55,8 +58,12 @@ def _trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
 
 
 def test_files_are_short() -> None:
-    """One concept a file: none is longer than 400 lines."""
-    too_long = {str(path): count for path in _files(".py") if (count := path.read_text().count("\n")) > LONGEST}
+    """One concept a file: none of the program's is longer than 400 lines, no test's longer than 600."""
+    too_long = {
+        str(path.relative_to(ROOT)): count
+        for path in _files(".py")
+        if (count := path.read_text().count("\n")) > (LONGEST_TEST if ROOT / "tests" in path.parents else LONGEST)
+    }
 
     assert not too_long
 
@@ -95,6 +102,19 @@ def test_every_skip_has_a_reason() -> None:
                 ]
 
     assert not silent
+
+
+def test_contract_suites_run_on_fake_and_real() -> None:
+    """Every suite of a port's contract has tests that run on the fake and tests that run on something real."""
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", "tests/contracts"]
+    done = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False)
+    ids = re.findall(r"^tests/contracts/(test_\w+)\.py::(\S+)$", done.stdout, re.MULTILINE)
+
+    suites = {path.stem for path in (ROOT / "tests" / "contracts").glob("test_*.py")}
+    on_fakes = {suite for suite, test in ids if "fake" in test}
+    on_real = {suite for suite, test in ids if "[" in test and "fake" not in test}
+    assert done.returncode == 0, done.stdout
+    assert suites == on_fakes == on_real
 
 
 def test_no_mocks() -> None:

@@ -1,6 +1,7 @@
 """How to run the servers that we wrote ourselves: the vector index and the embedding model."""
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -25,52 +26,62 @@ class PreparedServer:
     key: str = field(repr=False)
 
 
-def qdrant(
-    directory: Path, *, log: Path, key: str, start_timeout: float = 60.0, command: tuple[str, ...] = ()
-) -> PreparedServer:
+def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = ()) -> PreparedServer:
     """The vector index over `directory`; `command` runs another server that takes the same arguments."""
-    command = command or _module("qdrant", "embedded", "qdrant_server")
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise EngineFailed("qdrant", str(error), hint_for(error)) from error
-    return _prepare("qdrant", (*command, "--path", str(directory)), "/readyz", log=log, key=key, timeout=start_timeout)
+    return _prepare(
+        "qdrant",
+        command or _module("qdrant", "embedded", "qdrant_server"),
+        ("--path", str(directory)),
+        ready_path="/readyz",
+        log=log,
+        key=key,
+    )
 
 
 def embedding(
-    *,
-    model: str,
-    log: Path,
-    key: str,
-    dtype: str = "auto",
-    start_timeout: float = 180.0,
-    command: tuple[str, ...] = (),
+    *, log: Path, key: str, model: str = "", dtype: str = "auto", command: tuple[str, ...] = ()
 ) -> PreparedServer:
-    """The embedding model `model` (a name or a folder); it counts as ready when it listens, loaded or not."""
-    command = command or _module("embedding", "embedding", "server")
-    options = ("--model", model, "--dtype", dtype)
-    return _prepare("embedding", (*command, *options), None, log=log, key=key, timeout=start_timeout)
+    """The embedding model `model` (a name or a folder; "" is the server's own). Listening counts as ready."""
+    return _prepare(
+        "embedding",
+        command or _module("embedding", "embedding", "server"),
+        (*(("--model", model) if model else ()), "--dtype", dtype),
+        ready_path=None,
+        log=log,
+        key=key,
+    )
 
 
 def _module(engine: str, *path: str) -> tuple[str, ...]:
+    """Runs one of our modules. Whatever lies in the working directory is not taken for a library (-P)."""
     name = ".".join((_LAYER, *path))
-    spec = find_spec(name)
-    if spec is None:
+    if find_spec(name) is None:
         raise EngineFailed(engine, f"the module {name} is not installed", "reinstall the program")
-    return (sys.executable, "-m", spec.name)
+    return (sys.executable, "-P", "-m", name)
+
+
+def _python_path() -> str:
+    """Lets a child find us where we were found: a checkout is on nobody's path."""
+    ours = Path(__file__).resolve().parents[__name__.count(".")]
+    return os.pathsep.join(filter(None, (str(ours), os.environ.get("PYTHONPATH"))))
 
 
 def _prepare(
-    name: str, command: tuple[str, ...], ready_path: str | None, *, log: Path, key: str, timeout: float
+    name: str, command: tuple[str, ...], options: tuple[str, ...], *, ready_path: str | None, log: Path, key: str
 ) -> PreparedServer:
     port = sockets.free_port()
     spec = ChildSpec(
         name=name,
-        argv=(*command, "--host", sockets.LOOPBACK, "--port", str(port)),
-        env={KEY_VARIABLE: key, "PYTHONUNBUFFERED": "1"},
+        argv=(*command, *options, "--host", sockets.LOOPBACK, "--port", str(port)),
+        env={KEY_VARIABLE: key, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()},
         log=log,
         ready=lambda: _answers(port, ready_path, key),
-        start_timeout=timeout,
+        start_timeout=180.0,
+        start_attempts=3,
     )
     return PreparedServer(spec=spec, url=f"http://{sockets.LOOPBACK}:{port}", key=key)
 

@@ -6,7 +6,7 @@ Linux sends ORPHAN_SIGNAL to the program when the *thread* that started it ends.
 request, so it is made last. A program whose parent went before it could ask is never begun.
 
 A program that refuses to run as root (Postgres) runs as UID and keeps, as its only capability, the right to pass
-directories that belong to root: a data directory or a virtual environment below ``/root`` stays reachable.
+directories that belong to root: a data directory or a virtual environment in its home stays reachable.
 """
 
 import contextlib

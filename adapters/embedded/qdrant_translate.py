@@ -264,6 +264,9 @@ def _field_condition(value: models.FieldCondition) -> edge.FieldCondition:
 
 def _match(value: Any) -> Any:
     match value:
+        case models.MatchValue(value=bool()):
+            # Edge's binding reads True as 1, which matches no stored boolean
+            raise Unsupported("`match` with a boolean is not supported by the embedded engine")
         case models.MatchValue():
             return edge.MatchValue(value.value)
         case models.MatchAny():

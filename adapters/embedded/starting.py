@@ -18,7 +18,7 @@ from adapters.embedded.supervisor import Supervisor
 class EngineOptions:
     """What may differ between installations. A command replaces one of our own servers by another program."""
 
-    embedding_model: str = ""  # a name or a folder; needed where the embedding engine is
+    embedding_model: str = ""  # a name or a folder; "": the one that the program brings
     embedding_dtype: str = "auto"
     attach_timeout: float = 60.0  # seconds to wait for an owner that is still starting or stopping
     qdrant_command: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ class ChildSpec:
     restart: bool = True
     max_restarts: int = 5  # within a minute; one more and it has failed
     run_as: Identity | None = None
+    pass_fds: tuple[int, ...] = ()  # open files, such as listening sockets, that it inherits under the same numbers
 
 
 def launch_argv(argv: tuple[str, ...], *, orphan_signal: signal.Signals, run_as: Identity | None) -> list[str]:
@@ -208,6 +209,7 @@ class Child:
             stderr=output,
             env={**os.environ, **spec.env},
             cwd=spec.cwd,
+            pass_fds=spec.pass_fds,
             start_new_session=True,  # a terminal's Ctrl-C is ours to pass on, in order
         )
 

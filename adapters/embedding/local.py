@@ -11,7 +11,7 @@ from application.ports.embedding import Embedder, Vector
 
 
 class LocalEmbedder(Embedder):
-    """Loads in a thread of its own from the first use on, and embeds there. `close()` lets the model go.
+    """Loads at the first use, and embeds in threads of its own: `workers`, or one a core. `close()` ends them.
 
     Raises `EmbedderUnavailable` at once when there is no such model on this disk. `load_timeout` is in seconds.
     """
@@ -21,12 +21,12 @@ class LocalEmbedder(Embedder):
         model: str = DEFAULT_MODEL,
         *,
         dtype: Dtype = "auto",
-        threads: int | None = None,
+        workers: int | None = None,
         load_timeout: float = 120.0,
     ) -> None:
         folder = find_model(model)
         self._name, self._dimensions = folder.name, folder.dimensions
-        self._queue = ModelQueue(lambda: SentenceTransformerModel(model, dtype=dtype, threads=threads))
+        self._queue = ModelQueue(lambda: SentenceTransformerModel(model, dtype=dtype), workers=workers)
         self._load_timeout = load_timeout
         self._is_started = False
 
@@ -56,7 +56,7 @@ class LocalEmbedder(Embedder):
             raise self._queue.failure or EmbedderUnavailable("The embedding model is being loaded.", retry_after=1.0)
 
     def close(self) -> None:
-        """End the thread after its present batch."""
+        """End the threads after their present batches."""
         self._queue.stop()
 
     async def _embed(self, texts: Sequence[str], kind: Kind) -> Vectors:

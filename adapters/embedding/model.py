@@ -38,13 +38,16 @@ _PROBES: Final = tuple(
 
 
 class SentenceTransformerModel:
-    """Texts to vectors, in two steps so that a caller can form batches by length. Not thread-safe.
+    """Texts to vectors, in two steps so that a caller can form batches by length.
+
+    `encode` may be called from several threads, each of which computes with `threads` threads of torch; `tokenise`
+    from one at a time.
 
     `dtype` ``auto`` picks bfloat16 where a probe finds it faster and near enough (cosine ≥ 0.999), else float32.
     Texts longer than `max_tokens` are cut. Raises `EmbedderUnavailable` when the model cannot be loaded.
     """
 
-    def __init__(self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int | None = None) -> None:
+    def __init__(self, name_or_path: str = DEFAULT_MODEL, *, dtype: Dtype = "auto", threads: int = 1) -> None:
         folder = find_model(name_or_path)
         self.name = folder.name
         self.dimensions = folder.dimensions
@@ -108,7 +111,7 @@ class SentenceTransformerModel:
         return vectors, min(seconds)
 
 
-def _load(folder: ModelFolder, threads: int | None) -> Any:
+def _load(folder: ModelFolder, threads: int) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: nothing may be downloaded
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would take turns with torch's
@@ -117,7 +120,7 @@ def _load(folder: ModelFolder, threads: int | None) -> Any:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
     try:
         return SentenceTransformer(str(folder.path), local_files_only=True).eval()
     except Exception as error:

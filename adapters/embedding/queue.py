@@ -1,6 +1,12 @@
-"""One model, one thread, many callers: queries first, passages in batches short enough not to be noticed."""
+"""One model, many callers: queries first, passages in batches short enough not to be noticed.
+
+Each worker is one thread that computes alone. Sharing one batch among all cores is a little faster on an idle
+machine, but its threads meet at a barrier after every operation, and when a neighbour takes one core for a
+moment all wait: beside one busy process that was twenty times slower, where this loses its fair share only.
+"""
 
 import asyncio
+import os
 import threading
 import time
 from bisect import bisect_left, insort
@@ -23,13 +29,13 @@ BATCH_SECONDS: Final = 0.04  # what a query may have to wait for
 MAX_WAITING: Final = {"query": 256, "passage": 8192}  # texts
 _WINDOW: Final = 64  # tokenised texts among which batches of like length are formed
 _TOKENISED_AT_ONCE: Final = 16
-_QUERIES_AT_ONCE: Final = 8
-_FIRST_RATE: Final = 3000.0  # tokens a second, until it is measured
+_QUERIES_AT_ONCE: Final = 4
+_FIRST_RATE: Final = 3000.0  # tokens a second and worker, until it is measured
 _MIN_BATCH_TOKENS: Final = 128
 
 
 class TextModel(Protocol):
-    """What the queue needs of a model; called from one thread at a time."""
+    """What the queue needs of a model; `tokenise` is called from one thread at a time, `encode` from several."""
 
     name: str
     dimensions: int
@@ -76,19 +82,21 @@ class _Item:
 
 
 class ModelQueue:
-    """Runs a model in one thread, which loads it first.
+    """Runs a model in `workers` threads, the first of which loads it.
 
     Batches of passages, of several callers together, hold about as many tokens as the model reads in
     `BATCH_SECONDS`; between two batches all waiting queries are answered. Passages of a cancelled caller are
     dropped. The oldest passage is always in the next batch, so none waits for ever.
     """
 
-    def __init__(self, load: Callable[[], TextModel]) -> None:
+    def __init__(self, load: Callable[[], TextModel], *, workers: int | None = None) -> None:
         self._load = load
+        self._workers = workers or len(os.sched_getaffinity(0))
         self._model: TextModel | None = None
         self._failure: ApplicationError | None = None
         self._loaded = threading.Event()
-        self._wake = threading.Condition()
+        self._wake = threading.Condition()  # guards what callers touch
+        self._schedule = threading.Lock()  # guards the window and the tokeniser; held for milliseconds
         self._stopping = False
         self._queries: deque[_Work] = deque()
         self._passages: deque[_Work] = deque()
@@ -96,7 +104,6 @@ class ModelQueue:
         self._window: list[_Item] = []
         self._arrivals = 0
         self._rate = _FIRST_RATE
-        self._thread = threading.Thread(target=self._run, name="embedding-model", daemon=True)
 
     @property
     def model(self) -> TextModel | None:
@@ -110,13 +117,13 @@ class ModelQueue:
 
     def start(self) -> None:
         """Begin to load."""
-        self._thread.start()
+        self._spawn(self._run)
 
     def stop(self) -> None:
         """End after the batch in work; whoever waits gets `EmbedderUnavailable`. Does not wait for the thread."""
         with self._wake:
             self._stopping = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     async def loaded(self) -> TextModel:
         """Wait until the model is there; raises what made loading fail."""
@@ -156,9 +163,27 @@ class ModelQueue:
             log.exception("model_not_loaded")
         finally:
             self._loaded.set()
-        while self._model is not None and self._await_work():
-            self._serve_queries(self._model)
-            self._serve_passages(self._model)
+        if self._model is None:
+            self._drop_all()
+            return
+        for _ in range(self._workers - 1):
+            self._spawn(self._work)
+        self._work()
+
+    def _spawn(self, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name="embedding-model", daemon=True).start()
+
+    def _work(self) -> None:
+        model = self._model
+        while model is not None and self._await_work():
+            if queries := self._take_queries():
+                self._answer(model, queries)
+            else:
+                with self._schedule:
+                    self._fill_window(model)
+                    batch = self._take_batch()
+                if batch:
+                    self._encode(model, batch)
         self._drop_all()
 
     def _await_work(self) -> bool:
@@ -166,30 +191,28 @@ class ModelQueue:
             self._wake.wait_for(lambda: self._stopping or self._queries or self._passages or self._window)
             return not self._stopping
 
-    def _serve_queries(self, model: TextModel) -> None:
-        """Answer all that wait, a few together when they came together."""
-        while self._queries:
+    def _take_queries(self) -> list[_Work]:
+        with self._wake:
             works = [self._queries.popleft() for _ in range(min(len(self._queries), _QUERIES_AT_ONCE))]
-            for work in works:
-                self._settle(work, len(work.texts))
-            for work in works:
-                try:
-                    ids = model.tokenise(work.texts, work.kind)
-                    for start in range(0, len(ids), _QUERIES_AT_ONCE):
-                        if work.done.cancelled():
-                            break
-                        stop = start + _QUERIES_AT_ONCE
-                        work.vectors[start:stop] = model.encode(ids[start:stop])
-                except Exception as error:  # noqa: BLE001 one caller's failure is not the thread's
-                    _fail(work, error)
-                else:
-                    _finish(work, sum(map(len, ids)))
+            self._waiting["query"] -= sum(len(work.texts) for work in works)
+            return works
 
-    def _serve_passages(self, model: TextModel) -> None:
-        self._fill_window(model)
-        batch = self._next_batch()
-        if not batch:
-            return
+    def _answer(self, model: TextModel, queries: list[_Work]) -> None:
+        for work in queries:
+            try:
+                with self._schedule:
+                    ids = model.tokenise(work.texts, work.kind)
+                for start in range(0, len(ids), _QUERIES_AT_ONCE):
+                    if work.done.done():
+                        break
+                    stop = start + _QUERIES_AT_ONCE
+                    work.vectors[start:stop] = model.encode(ids[start:stop])
+            except Exception as error:  # noqa: BLE001 one caller's failure is not the thread's
+                _fail(work, error)
+            else:
+                _finish(work, sum(map(len, ids)))
+
+    def _encode(self, model: TextModel, batch: list[_Item]) -> None:
         start = time.perf_counter()
         try:
             vectors = model.encode([item.ids for item in batch])
@@ -198,21 +221,25 @@ class ModelQueue:
                 _fail(work, error)
             return
         padded = max(item.length for item in batch) * len(batch)
-        self._rate += 0.2 * (padded / (time.perf_counter() - start) - self._rate)
-        for item, vector in zip(batch, vectors, strict=True):
-            work = item.work
-            work.vectors[item.row] = vector
-            work.tokens += item.length
-            work.missing -= 1
-            if not work.missing:
-                _finish(work, work.tokens)
+        with self._schedule:
+            self._rate += 0.2 * (padded / (time.perf_counter() - start) - self._rate)
+            for item, vector in zip(batch, vectors, strict=True):
+                work = item.work
+                work.vectors[item.row] = vector
+                work.tokens += item.length
+                work.missing -= 1
+                if not work.missing:
+                    _finish(work, work.tokens)
 
     def _fill_window(self, model: TextModel) -> None:
         """Tokenise some texts, taking turns among the callers; then go on, for a query may have come."""
         self._window = [item for item in self._window if not item.work.done.done()]
-        if len(self._window) > _WINDOW - _TOKENISED_AT_ONCE or not self._passages:
+        if len(self._window) > _WINDOW - _TOKENISED_AT_ONCE:
             return
-        work = self._passages.popleft()
+        with self._wake:
+            if not self._passages:
+                return
+            work = self._passages.popleft()
         texts = work.texts[work.next_text : work.next_text + _TOKENISED_AT_ONCE]
         try:
             tokens = [] if work.done.done() else model.tokenise(texts, work.kind)
@@ -227,10 +254,12 @@ class ModelQueue:
             insort(self._window, _Item(length=len(ids), arrival=self._arrivals, work=work, row=row, ids=ids))
         work.next_text += len(texts)
         self._settle(work, len(texts))
-        if work.next_text < len(work.texts):
-            self._passages.append(work)
+        with self._wake:
+            if work.next_text < len(work.texts):
+                self._passages.append(work)
+            self._wake.notify()  # another worker may take what is left
 
-    def _next_batch(self) -> list[_Item]:
+    def _take_batch(self) -> list[_Item]:
         """The oldest text and those nearest it in length, as many as the model reads in `BATCH_SECONDS`."""
         if not self._window:
             return []

@@ -219,7 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="sentence-transformers folder or name")
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
-    parser.add_argument("--threads", type=int, default=None, help="threads of torch; all cores when missing")
+    parser.add_argument(
+        "--threads", type=int, default=None, help="how many batches at a time, a core each; all cores when missing"
+    )
     options = parser.parse_args(arguments)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
@@ -232,9 +234,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import uvicorn
 
     def load() -> SentenceTransformerModel:
-        return SentenceTransformerModel(options.model, dtype=options.dtype, threads=options.threads)
+        return SentenceTransformerModel(options.model, dtype=options.dtype)
 
-    server = EmbeddingServer(ModelQueue(load), key=key, name=folder.name, dimensions=folder.dimensions)
+    queue = ModelQueue(load, workers=options.threads)
+    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions)
     config = uvicorn.Config(
         server.app(),
         host=options.host,

@@ -58,7 +58,8 @@ class ExtractiveModel:
         """Find first, then quote, piece by piece."""
         sources = list({source.uri: source for source in _given(request)}.values())
         similarities = await self._similarities(request.question, sources)
-        async with aclosing(_parts(best_blocks(request.question, sources, similarities))) as parts:
+        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities)
+        async with aclosing(_parts(found)) as parts:
             yield parts
 
     async def ping(self) -> None:

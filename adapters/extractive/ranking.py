@@ -8,7 +8,6 @@ asked for. With sentence embeddings, their cosine is added.
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,6 +21,7 @@ _LEAST_COSINE: Final = 0.4  # where embeddings speak alone
 _RELATIVE_FLOOR: Final = 0.45  # of the best score; weaker ones do not belong beside it
 _SAME: Final = 0.8  # of the terms of the shorter: says the same again
 _MOST_BLOCKS: Final = 6
+_MOST_COMPARED: Final = 200
 _HEADING_SHARE: Final = 0.3  # what a match in the title counts, against one in the text
 _RANK_BONUS: Final = 0.1
 _CUE_BONUS: Final = 0.15
@@ -60,6 +60,7 @@ class Found:
     source: Source
     index: int  # into source.blocks
     score: float
+    terms: frozenset[str]
 
     @property
     def text(self) -> str:
@@ -75,29 +76,31 @@ def best_blocks(
     `similarities` are cosines of blocks to the question by (source URI, block index), where known.
     """
     blocks = [
-        (rank, source, index, Counter(terms(text)))
+        (rank, source, index, frozenset(terms(text)))
         for rank, source in enumerate(sources)
         for index, text in enumerate(source.blocks)
         if text.strip()
     ]
-    wanted = _weights(question, [counted for _, _, _, counted in blocks])
+    wanted = _weights(question, [said for _, _, _, said in blocks])
+    titles = [_HEADING_SHARE * _coverage(wanted, frozenset(terms(source.title))) for source in sources]
+    signs = [sign for cue, sign in _CUES if cue.search(question.casefold())]
     cosines = similarities or {}
     found = []
-    for rank, source, index, counted in blocks:
+    for rank, source, index, said in blocks:
         cosine = cosines.get((source.uri, index), 0.0)
-        coverage = _coverage(wanted, counted)
+        coverage = _coverage(wanted, said)
         if coverage < _LEAST_COVERAGE and cosine < _LEAST_COSINE:
             continue
-        score = coverage + cosine + _HEADING_SHARE * _coverage(wanted, Counter(terms(source.title)))
-        score += _RANK_BONUS / (1 + rank) + _CUE_BONUS * _has_what_is_asked_for(question, source.blocks[index])
-        if len(counted) < _ENOUGH_TERMS:
+        score = coverage + cosine + titles[rank] + _RANK_BONUS / (1 + rank)
+        score += _CUE_BONUS * any(sign.search(source.blocks[index]) for sign in signs)
+        if len(said) < _ENOUGH_TERMS:
             score *= _SCRAP_PENALTY
-        found.append(Found(source=source, index=index, score=score))
+        found.append(Found(source=source, index=index, score=score, terms=said))
     found.sort(key=lambda each: -each.score)  # stable: passages keep their order
     return _distinct([each for each in found if each.score >= _RELATIVE_FLOOR * found[0].score])
 
 
-def _weights(question: str, blocks: Sequence[Counter[str]]) -> dict[str, float]:
+def _weights(question: str, blocks: Sequence[frozenset[str]]) -> dict[str, float]:
     asked = set(terms(question))
     about = asked - _ASKING or asked
     return {term: _idf(sum(term in block for block in blocks), len(blocks)) for term in about}
@@ -107,25 +110,20 @@ def _idf(having: int, total: int) -> float:
     return math.log(1 + (total - having + 0.5) / (having + 0.5))
 
 
-def _coverage(wanted: Mapping[str, float], counted: Counter[str]) -> float:
+def _coverage(wanted: Mapping[str, float], said: frozenset[str]) -> float:
     total = sum(wanted.values())
-    return sum(weight for term, weight in wanted.items() if term in counted) / total if total else 0.0
-
-
-def _has_what_is_asked_for(question: str, text: str) -> bool:
-    asked = question.casefold()
-    return any(cue.search(asked) and sign.search(text) for cue, sign in _CUES)
+    return sum(weight for term, weight in wanted.items() if term in said) / total if total else 0.0
 
 
 def _distinct(found: Sequence[Found]) -> list[Found]:
     kept: list[Found] = []
-    seen: list[frozenset[str]] = []
-    for each in found:
-        said = frozenset(terms(each.text))
-        if any(len(said & other) >= _SAME * max(min(len(said), len(other)), 1) for other in seen):
-            continue
-        kept.append(each)
-        seen.append(said)
+    for each in found[:_MOST_COMPARED]:
+        if not any(_repeats(each.terms, other.terms) for other in kept):
+            kept.append(each)
         if len(kept) == _MOST_BLOCKS:
             break
     return kept
+
+
+def _repeats(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _SAME * max(min(len(one), len(other)), 1)

@@ -37,6 +37,8 @@ def wide_encoding(data: bytes) -> str | None:
     if len(sample) < 4:  # noqa: PLR2004 too little to tell
         return None
     half = len(sample) // 2
+    if half < _SHORT and len(data) % 2:
+        return None  # a few characters with a stray zero byte among them
     even, odd = sample[::2].count(0) / half, sample[1::2].count(0) / half
     if odd > _WIDE_NULS and even < _FEW_NULS:
         return "utf-16-le"

@@ -10,13 +10,13 @@ from lxml import html as lxml_html
 from adapters.parsing.building import DocumentBuilder, one_line
 from adapters.parsing.encoding import SAMPLE, decode
 from adapters.parsing.failures import no_text
-from adapters.parsing.html_blocks import Piece, article_pieces, visible_pieces
+from adapters.parsing.html_article import article_text, content
+from adapters.parsing.html_blocks import visible_pieces
 from adapters.parsing.limits import Limits
 from domain.passages import ParsedDocument
 
 _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
-MIN_SHARE: Final = 0.25  # of the visible text, below which an article finder lost too much
 MAX_ARTICLE: Final = 5_000_000  # characters of source that the article finder, which is slow, is asked about
 
 
@@ -25,12 +25,9 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
     data = path.read_bytes()
     source = _DECLARATION.sub("", decode(data, declared_encoding(data)).replace("\0", "\ufffd"), count=1)
     root = _tree(source)
-    visible = visible_pieces(root)
-    pieces = visible
+    pieces = visible_pieces(root)
     if len(source) <= MAX_ARTICLE:
-        article = article_pieces(source)
-        if _size(article) >= MIN_SHARE * _size(visible):
-            pieces = article
+        pieces = content(pieces, article_text(source))
     builder = DocumentBuilder(limits)
     for piece in pieces:
         builder.add(piece.kind, piece.text, level=piece.level)
@@ -68,7 +65,3 @@ def _title(root: Any) -> str | None:
     if found is None:
         found = root.find(".//title")
     return one_line(found.text_content()) if found is not None else None
-
-
-def _size(pieces: list[Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces)

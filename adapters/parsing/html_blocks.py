@@ -1,4 +1,4 @@
-"""Blocks of text out of an HTML tree, by two ways: the article alone, or all that is visible."""
+"""Blocks of text out of an HTML tree: all that a browser would show."""
 
 import re
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ _UNSEEN: Final = frozenset(_UNSEEN_TAGS.split())
 _INLINE: Final = frozenset(_INLINE_TAGS.split())
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _ITEMS: Final = frozenset(("li", "dt", "dd"))
+_AROUND: Final = frozenset(("nav", "aside", "footer", "form", "dialog"))
+_LINK_SHARE: Final = 0.5  # of a block's characters, above which it leads elsewhere
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _MAX_DEPTH: Final = 400
 _MAX_CELL_PARAGRAPHS: Final = 3  # of a table of facts
@@ -33,6 +35,7 @@ class Piece:
     kind: BlockKind
     text: str
     level: int = 0
+    is_around: bool = False  # in a menu, a margin or a footer, or mostly links
 
 
 def visible_pieces(root: Any) -> list[Piece]:
@@ -44,74 +47,24 @@ def visible_pieces(root: Any) -> list[Piece]:
     return walk.pieces
 
 
-def article_pieces(source: str) -> list[Piece]:
-    """What trafilatura takes for the main content; nothing where it finds none or fails."""
-    from trafilatura import bare_extraction
-
-    try:
-        found = bare_extraction(
-            source, favor_recall=True, include_comments=False, include_tables=True, include_formatting=True
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError, AssertionError, LookupError):
-        return []  # the article finder is a help, not a need
-    body = getattr(found, "body", None)
-    return list(_article(body)) if body is not None else []
-
-
-def _article(parent: Any, kind: BlockKind = BlockKind.PARAGRAPH) -> Iterator[Piece]:
-    for element in parent:
-        match element.tag:
-            case "head":
-                level = (element.get("rend") or "h2").removeprefix("h")
-                yield Piece(BlockKind.HEADING, one_line(_flat(element)), int(level) if level.isdecimal() else 2)
-            case "list":
-                yield from _article(element, BlockKind.LIST_ITEM)
-            case "table":
-                for row in element.iter("row"):
-                    yield Piece(BlockKind.TABLE_ROW, " | ".join(one_line(_flat(cell)) for cell in row))
-            case "code":
-                yield Piece(BlockKind.CODE, _flat(element))
-            case "quote" if len(element) and any(child.tag in {"p", "list"} for child in element):
-                yield Piece(kind, one_line(element.text or ""))
-                yield from _article(element, kind)
-            case _:
-                yield Piece(kind, _flat(element).strip())
-        if element.tail and not element.tail.isspace():
-            yield Piece(kind, element.tail.strip())
-
-
-def _flat(element: Any) -> str:
-    parts: list[str] = []
-    for event, node in _events(element):
-        if event == "start":
-            parts.append("\n" if node.tag in {"lb", "br"} else "")
-            parts.append(node.text or "")
-        elif node is not element:
-            parts.append(" " if node.tag in {"p", "item", "list", "row"} else "")
-            parts.append(node.tail or "")
-    return "".join(parts)
-
-
-def _events(element: Any) -> Iterator[tuple[str, Any]]:
-    from lxml import etree
-
-    return iter(etree.iterwalk(element, events=("start", "end")))
-
-
 class _Walk:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
         self._parts: list[str] = []
         self._kind = BlockKind.PARAGRAPH
         self._level = 0
+        self._linked = 0  # characters of the block under way that are links
+        self._around = 0  # how deep in menus and margins
 
     def flush(self, kind: BlockKind = BlockKind.PARAGRAPH, level: int = 0) -> None:
         """Close the block under way; what follows is of `kind`."""
         text = "".join(self._parts)
         text = text if self._kind is BlockKind.CODE else "\n".join(one_line(line) for line in text.split("\0")).strip()
         if text and not text.isspace():
-            self.pieces.append(Piece(self._kind, text, self._level))
+            around = self._around > 0 or self._linked > _LINK_SHARE * len(text)
+            self.pieces.append(Piece(self._kind, text, self._level, around))
         self._parts.clear()
+        self._linked = 0
         self._kind, self._level = kind, level
 
     def element(self, element: Any, kind: BlockKind, depth: int) -> None:
@@ -123,14 +76,19 @@ class _Walk:
         elif tag == "br":
             self._parts.append("\n" if self._kind is BlockKind.CODE else "\0")
         elif tag in _INLINE:
+            before = len(self._parts)
             self._parts.append(element.text or "")
             self._children(element, kind, depth)
+            if tag == "a":
+                self._linked += sum(len(part) for part in self._parts[before:])
         else:
             own, level = _kind(tag, kind)
             self.flush(own, level)
+            self._around += tag in _AROUND
             self._parts.append(element.text or "")
             self._children(element, own if own is not BlockKind.HEADING else kind, depth)
             self.flush(kind, 0)
+            self._around -= tag in _AROUND
 
     def _children(self, element: Any, kind: BlockKind, depth: int) -> None:
         for child in element:

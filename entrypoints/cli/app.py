@@ -1,6 +1,5 @@
 """All commands and their options."""
 
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,7 +33,7 @@ Workspace = Annotated[str | None, typer.Option(help="The workspace to work in, b
 InCollection = Annotated[str | None, typer.Option("--collection", help="Only this collection, by name.")]
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 Typer's callback
+def _show_version(wanted: bool) -> None:
     if wanted:
         try:
             typer.echo(version("readingroom"))
@@ -227,4 +226,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,5 @@
+"""`python -m` runs the command."""
+
+from entrypoints.cli.app import main
+
+main()

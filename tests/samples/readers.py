@@ -1,0 +1,119 @@
+"""Readers that misbehave, as a hostile file would make a real one do. They run in children only."""
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+from adapters.parsing.formats import Format, Reader
+from adapters.parsing.limits import Limits
+from domain.passages import Block, BlockKind, ParsedDocument
+
+
+def _crash(path: Path, limits: Limits) -> ParsedDocument:
+    ctypes.string_at(0)
+    raise AssertionError
+
+
+def _exit(path: Path, limits: Limits) -> ParsedDocument:
+    os._exit(7)
+
+
+def _hang(path: Path, limits: Limits) -> ParsedDocument:
+    while True:
+        time.sleep(0.05)
+
+
+def _spin(path: Path, limits: Limits) -> ParsedDocument:
+    while True:
+        pass
+
+
+def _eat(path: Path, limits: Limits) -> ParsedDocument:
+    hoard = []
+    while True:
+        hoard.append(bytearray(16 * 1024 * 1024))
+
+
+def _recurse(path: Path, limits: Limits) -> ParsedDocument:
+    return _recurse(path, limits)
+
+
+def _chatter(path: Path, limits: Limits) -> ParsedDocument:
+    print("noise on the standard output", flush=True)  # noqa: T201
+    return ParsedDocument(text="said", blocks=())
+
+
+def _flood(path: Path, limits: Limits) -> ParsedDocument:
+    return ParsedDocument(text="x" * (limits.max_output_bytes + 1), blocks=())
+
+
+def _lie(path: Path, limits: Limits) -> ParsedDocument:
+    return ParsedDocument(text="short", blocks=(Block(kind=BlockKind.PARAGRAPH, char_from=0, char_to=99),))
+
+
+def _environment(path: Path, limits: Limits) -> ParsedDocument:
+    return ParsedDocument(text=repr(sorted(os.environ)), blocks=())
+
+
+def _pid(path: Path, limits: Limits) -> ParsedDocument:
+    return ParsedDocument(text=str(os.getpid()), blocks=())
+
+
+def _write(path: Path, limits: Limits) -> ParsedDocument:
+    path.with_name("written").write_bytes(b"x" * 10)
+    return ParsedDocument(text="wrote", blocks=())
+
+
+def crash() -> Reader:
+    return _crash
+
+
+def leave() -> Reader:
+    return _exit
+
+
+def hang() -> Reader:
+    return _hang
+
+
+def spin() -> Reader:
+    return _spin
+
+
+def eat() -> Reader:
+    return _eat
+
+
+def recurse() -> Reader:
+    return _recurse
+
+
+def chatter() -> Reader:
+    return _chatter
+
+
+def flood() -> Reader:
+    return _flood
+
+
+def lie() -> Reader:
+    return _lie
+
+
+def environment() -> Reader:
+    return _environment
+
+
+def pid() -> Reader:
+    return _pid
+
+
+def write() -> Reader:
+    return _write
+
+
+MISBEHAVING = {
+    f"test/{load.__name__}": Format(f"test/{load.__name__}", (), load)
+    for load in (crash, leave, hang, spin, eat, recurse, chatter, flood, lie, environment, pid, write)
+}
