@@ -57,7 +57,7 @@ class Upload:
             raise UnsupportedMediaType("Send the file as multipart/form-data, in a part called `file`.")
         if not options.get(b"boundary"):
             raise _malformed("The Content-Type names no boundary.")
-        callbacks: "MultipartCallbacks" = {
+        callbacks: MultipartCallbacks = {
             "on_part_begin": self._on_part_begin,
             "on_part_data": self._on_part_data,
             "on_part_end": self._on_part_end,

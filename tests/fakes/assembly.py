@@ -21,7 +21,7 @@ class Assembly:
     """The use cases, and the fakes beneath them to look into and to break."""
 
     root: Path  # of the stored files
-    policy: Policy = Policy()
+    policy: Policy = field(factory=Policy)
     begin: FakeUnitOfWorkFactory = field(factory=FakeUnitOfWorkFactory)
     parser: FakeParser = field(factory=FakeParser)
     embedder: BucketEmbedder = field(factory=BucketEmbedder)

@@ -1,0 +1,222 @@
+import asyncio
+import re
+from collections.abc import MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from openapi_spec_validator import validate
+
+from entrypoints.http import operations
+from tests.http.checker import Contract
+from tests.http.conftest import Member, StandInContainer
+
+
+def test_the_published_document_is_openapi(app: FastAPI) -> None:
+    """The document is valid OpenAPI 3.1 with one id an operation."""
+    document = app.openapi()
+
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert all("errors" not in answer for answer in document["components"]["schemas"])
+
+
+async def test_every_guarded_route_wants_a_token(http: httpx.AsyncClient, contract: Contract) -> None:
+    """Without a token and with a wrong one: 401 as a problem document, on every route but the open ones."""
+    asked = 0
+    for path, operations in contract.document["paths"].items():
+        for method, operation in operations.items():
+            url = re.sub(r"\{number\}", "1", path)
+            url = re.sub(r"\{\w+\}", str(uuid4()), url)
+            if not operation.get("security"):
+                continue
+            asked += 1
+            for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic YTpi"}):
+                response = await http.request(method.upper(), url, headers=headers)
+
+                assert response.status_code == 401, (method, path)
+                assert response.headers["www-authenticate"] == "Bearer"
+    assert asked > 20
+
+
+async def test_a_path_that_is_not_there(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/nothing/here")
+
+    assert (404, "not_found") == (response.status_code, response.json()["code"])
+
+
+async def test_a_method_that_is_not_taken_names_those_that_are(ada: Member) -> None:
+    response = await ada.call("PUT", "documents")
+
+    assert (405, "method_not_allowed") == (response.status_code, response.json()["code"])
+    assert response.headers["allow"] == "GET, POST"
+
+
+async def test_an_id_that_is_none_is_not_found(ada: Member) -> None:
+    assert (await ada.call("GET", "documents/not-an-id")).status_code == 404
+    assert (await ada.call("GET", f"documents/{uuid4()}")).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b'{"query": "\xff"}', b"null", b"[]", b""])
+async def test_broken_json_is_a_422(ada: Member, body: bytes) -> None:
+    response = await ada.call("POST", "search", content=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 422
+
+
+async def test_another_content_type_is_a_415(ada: Member) -> None:
+    response = await ada.call("POST", "search", content=b"query=x", headers={"Content-Type": "text/plain"})
+
+    assert response.status_code == 415
+
+
+async def test_each_wrong_member_has_its_pointer(ada: Member) -> None:
+    response = await ada.call("POST", "search", json={"limit": 1000, "filters": {"tags": ["a", 7]}})
+
+    assert response.status_code == 422
+    assert {entry["pointer"] for entry in response.json()["errors"]} == {"/query", "/limit", "/filters/tags/1"}
+
+
+@pytest.mark.parametrize("query", ["a\0b", "\ud800"])
+async def test_text_that_no_database_takes_is_refused(ada: Member, query: str) -> None:
+    body = b'{"query": "%s"}' % query.encode("unicode_escape").replace(b"\\x00", b"\\u0000")
+    response = await ada.call("POST", "search", content=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 422
+
+
+async def test_nul_in_a_query_is_refused(ada: Member) -> None:
+    assert (await ada.call("GET", "documents", params={"q": "a\0b"})).status_code == 422
+    assert (await ada.call("GET", "documents", params={"tag": "a\0b"})).status_code == 422
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_over_its_limit_is_a_413(ada: Member, announced: bool) -> None:
+    """Whether or not its length is told beforehand."""
+
+    async def pieces():  # noqa: ANN202
+        for _ in range(30):
+            yield b" " * 100_000
+
+    content = b" " * 3_000_000 if announced else pieces()
+    response = await ada.call("POST", "search", content=content, headers={"Content-Type": "application/json"})
+
+    assert (413, "body_too_large") == (response.status_code, response.json()["code"])
+
+
+async def test_request_ids_are_kept_or_made(http: httpx.AsyncClient) -> None:
+    kept = await http.get("/healthz", headers={"X-Request-Id": "trace.me_1-2"})
+    made = await http.get("/healthz", headers={"X-Request-Id": "no good!"})
+
+    assert kept.headers["x-request-id"] == "trace.me_1-2"
+    assert re.fullmatch(r"[0-9a-f]{32}", made.headers["x-request-id"])
+
+
+async def test_a_defect_leaks_nothing(ada: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody foresaw gives a plain 500 with the id under which it stands in the log."""
+
+    def broken(_: StandInContainer) -> None:
+        raise RuntimeError("SELECT secret FROM /etc/rr")
+
+    monkeypatch.setattr(StandInContainer, "use_cases", broken)
+
+    response = await ada.call("GET", "documents")
+
+    assert (500, "internal") == (response.status_code, response.json()["code"])
+    assert "secret" not in response.text
+    assert "Traceback" not in response.text
+
+
+async def test_an_engine_that_is_down_is_a_503_without_its_address(ada: Member, container: StandInContainer) -> None:
+    container.assembly.embedder.down = True
+
+    response = await ada.call("POST", "search", json={"query": "x", "mode": "semantic"})
+
+    assert (503, "embedder_unavailable") == (response.status_code, response.json()["code"])
+    assert "10.0.0.7" not in response.text
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_origins_by_setting(http: httpx.AsyncClient) -> None:
+    asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization, if-match"}
+    good = await http.options("/v1/me", headers={"Origin": "https://app.example.org", **asked})
+    bad = await http.options("/v1/me", headers={"Origin": "https://evil.example.org", **asked})
+    answer = await http.get("/healthz", headers={"Origin": "https://app.example.org"})
+
+    assert good.status_code == 200
+    assert good.headers["access-control-allow-origin"] == "https://app.example.org"
+    assert (403, "origin_not_allowed") == (bad.status_code, bad.json()["code"])
+    assert "etag" in answer.headers["access-control-expose-headers"].lower()
+
+
+async def test_readiness_names_each_engine(http: httpx.AsyncClient, container: StandInContainer) -> None:
+    async def up() -> None: ...
+
+    async def down() -> None:
+        raise OSError("10.0.0.9 refused")
+
+    container.pings = {"postgres": up, "redis": down}
+    limping = await http.get("/readyz")
+    container.pings = {"postgres": down, "redis": up}
+    broken = await http.get("/readyz")
+
+    assert limping.status_code == 200
+    assert limping.json()["engines"]["redis"] == {"state": "down", "needed": False}
+    assert broken.status_code == 503
+    assert broken.json()["engines"]["postgres"] == {"state": "down", "needed": True}
+    assert "10.0.0.9" not in broken.text
+
+
+async def test_an_engine_that_hangs_is_down(
+    http: httpx.AsyncClient, container: StandInContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(operations, "PATIENCE", 0.01)
+    container.pings = {"postgres": hang}
+
+    assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_the_log_has_one_line_a_request_and_no_words_of_it(
+    ada: Member, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = {"X-Request-Id": "mine", "traceparent": traceparent}
+    await ada.call("GET", "documents", params={"q": "secret words"}, headers=headers)
+
+    [line] = [line for line in log_lines if line.get("request_id") == "mine"]
+    assert (line["event"], line["status"], line["route"]) == (
+        "request",
+        200,
+        "/v1/workspaces/{workspace_id}/documents",
+    )
+    assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert "secret" not in repr(log_lines)
+    assert ada.headers["Authorization"].split()[1] not in repr(log_lines)
+
+
+async def test_metrics_count_by_template(ada: Member) -> None:
+    await ada.call("GET", f"documents/{uuid4()}")
+
+    text = (await ada.call("GET", "/metrics")).text
+
+    route = "/v1/workspaces/{workspace_id}/documents/{document_id}"
+    assert f'readingroom_http_requests_total{{method="GET",route="{route}",status="404"}} 1.0' in text
+    assert "readingroom_answers_active 0.0" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/assets/app.js", "/assets/style.css"])
+async def test_pages_load_nothing_from_elsewhere(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+
+    assert response.status_code == 200
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", response.text)
+    assert "script-src 'self'" in response.headers["content-security-policy"]
+    assert "unsafe" not in response.headers["content-security-policy"]
