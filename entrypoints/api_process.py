@@ -32,7 +32,7 @@ async def run(descriptor: int) -> None:
         await close(container)
 
     config = uvicorn.Config(
-        create_app(container, lifespan=lifespan),
+        create_app(container, lifespan=lifespan, metrics=container.metrics()),
         log_config=None,
         access_log=False,
         server_header=False,
