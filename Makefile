@@ -48,11 +48,11 @@ format: $(DEVELOPMENT) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 
 bench: $(RUNTIME) ## Run the benchmarks (ARGS=…)
-	@$(BIN)/readingroom bench $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 evaluate: $(RUNTIME) ## Measure retrieval on a folder of judged questions (DATA=FOLDER)
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FOLDER' >&2; exit 2; }
-	@$(BIN)/python benchmarks/evaluate.py '$(DATA)' $(ARGS)
+	@$(BIN)/python -m benchmarks.evaluate '$(DATA)' $(ARGS)
 
 lock: $(DEVELOPMENT) ## Resolve the dependencies anew (ARGS="--python python3.11 --python python3.12")
 	@$(BIN)/python tools/lock.py $(ARGS)

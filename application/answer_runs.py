@@ -17,6 +17,7 @@ from application.ports.system import Log
 from domain.ids import MessageId
 
 KEPT_FEEDS: Final = 64  # ended runs that this process can still repeat by itself
+SHUTDOWN_GRACE: Final = 5.0  # seconds that answers have to end by themselves when the server stops
 CANCEL_POLL: Final = 0.5  # seconds until a cancel asked for on another process is seen
 
 
@@ -120,12 +121,23 @@ class AnswerRuns:
         """How many are being written."""
         return len(self._tasks)
 
+    def end_soon(self, grace: float = SHUTDOWN_GRACE) -> None:
+        """Give what is being written `grace` seconds, then interrupt it; each run saves what it has."""
+        tasks = list(self._tasks.values())
+
+        asyncio.get_running_loop().call_later(grace, _interrupt, tasks)
+
     async def close(self) -> None:
         """Interrupt what is still being written; each saves what it has."""
         tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
+        _interrupt(tasks)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _interrupt(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        if not task.cancelling():  # a second time would cut off the saving of what it has
+            task.cancel()
 
 
 async def _as_coroutine(awaitable: Awaitable[None]) -> None:

@@ -185,7 +185,10 @@ class _Cutter:
             place = cut_at
 
     def _boundary(self, start: int, wanted: int) -> int:
-        """The last white space in the second half of the range, else `wanted`."""
+        """The last newline in the second half of the range, or white space, else `wanted`."""
+        newline = self._text.rfind("\n", start + (wanted - start) // 2, wanted)
+        if newline > start:
+            return newline + 1
         for place in range(wanted, start + (wanted - start) // 2, -1):
             if self._text[place - 1].isspace():
                 return place

@@ -1,47 +1,41 @@
-"""One API process: takes requests on a socket that its parent opened.
-
-Its settings come by the environment, addresses of embedded engines included, so it does not know whether they are.
-"""
+"""One API process: takes requests on a socket that its parent opened, on the engines that its parent runs."""
 
 import argparse
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-GRACE = 10  # seconds that open requests have to end
 
 
 async def run(descriptor: int) -> None:
-    """Serve until SIGTERM or SIGINT; answers under way are saved as interrupted."""
+    """Serve until SIGTERM or SIGINT; then answers under way get a moment to end before they are interrupted."""
     import uvicorn
 
-    from entrypoints.container import close, make_container
-    from entrypoints.host import embedding_model
+    from entrypoints.engines import Stance
+    from entrypoints.host import open_host
     from entrypoints.http.app import create_app
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
 
     settings = load_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    container = make_container(settings, await embedding_model(settings))
+    async with open_host(settings, role="api", stance=Stance.CHILD) as host:
+        runs = host.use_cases.answer_runs
 
-    @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        yield
-        await close(container)
+        class Server(uvicorn.Server):
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                """Open streams end with their answers, so those end first."""
+                runs.end_soon()
+                await super().shutdown(sockets)
 
-    config = uvicorn.Config(
-        create_app(container, lifespan=lifespan, metrics=container.metrics()),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-        timeout_keep_alive=75,
-        loop="uvloop",
-        http="httptools",
-    )
-    await uvicorn.Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
+        config = uvicorn.Config(
+            create_app(host.container, metrics=host.container.metrics()),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=15,
+            timeout_keep_alive=75,
+            loop="uvloop",
+            http="httptools",
+        )
+        await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.claude.model import CitationsMode, ClaudeModel
 from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
@@ -117,6 +116,8 @@ def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> Sandbox
 def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
         return ExtractiveModel()
+    from adapters.claude.model import CitationsMode, ClaudeModel  # its SDK is large, and needed only with a key
+
     model = ClaudeModel(
         api_key=settings.anthropic_api_key.get_secret_value(),
         base_url=settings.anthropic_base_url,

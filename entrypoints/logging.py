@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 _SECRET_WORDS: Final = ("password", "secret", "token", "api_key", "authorization", "cookie")
-_QUIET: Final = ("httpx", "httpcore", "httpx2", "urllib3", "alembic.runtime.migration", "uvicorn.access", "watchfiles")
+_QUIET: Final = ("httpx", "httpcore", "httpx2", "urllib3", "alembic.runtime.migration", "uvicorn")
 
 
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -60,6 +60,3 @@ def configure_logging(*, log_format: str | None, level: str) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    for name in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(name).handlers = []
-        logging.getLogger(name).propagate = True

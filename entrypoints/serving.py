@@ -9,22 +9,29 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable
+from typing import Any
 
 import httpx
 from attrs import evolve
 
+from adapters.embedded.engines import EmbeddedEngines
 from adapters.embedded.errors import EngineFailed
-from adapters.embedded.supervisor import ChildSpec, Supervisor
+from adapters.embedded.supervisor import Child, ChildSpec, Supervisor
+from adapters.files.local import LocalFiles
+from application.errors import ApplicationError
 from entrypoints import api_process, worker_process
 from entrypoints.cli.output import err
-from entrypoints.host import Host, environment_of, open_host
+from entrypoints.engines import Stance, environment_of, open_engines
 from entrypoints.settings import Settings
 
 STOP_TIMEOUT = 25.0  # seconds a child has to finish or hand over what it does
 
 
-class CannotListen(Exception):
+class CannotListen(ApplicationError):
     """The address is taken or not ours; the message says which."""
+
+    code = "cannot_listen"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,44 +53,60 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
-    """Run until told to stop. Raises `CannotListen`, and what `open_host` raises."""
+    """Run until told to stop. Raises `CannotListen`, and what opening engines raises."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, stop.set)
     sock = listen(settings.host, settings.port)
+    specs = [api_child(settings, sock, name=f"api-{number + 1}") for number in range(workers)]
+    if with_worker:
+        specs.append(worker_child(settings))
+    children = Supervisor()
+    starting: list[Child] = []
+
+    async def start_children() -> None:
+        # They load their libraries while the engines start, and wait for these.
+        starting.extend([await children.start(spec, wait=False) for spec in specs])
+
     try:
-        async with open_host(settings, role="serve", attach=False) as host, Supervisor() as supervisor:
-            if with_worker:
-                await supervisor.start(worker_child(host))
-            port = sock.getsockname()[1]
-            for number in range(workers):
-                await supervisor.start(api_child(host, sock, name=f"api-{number + 1}"))
-            announce(settings, host, port=port, with_worker=with_worker)
-            await _until_over(stop, host, supervisor)
-            err.print("Stopping …", style="dim")
+        async with children, open_engines(settings, role="serve", stance=Stance.OWNER, owned=start_children) as engines:
+            try:
+                await LocalFiles(settings.blob_root).sweep()  # what uploads left that a crash cut off
+                ready = asyncio.gather(*(child.wait_ready() for child in starting))
+                if await _before(stop, engines, children, ready):
+                    announce(settings, engines, port=sock.getsockname()[1], with_worker=with_worker)
+                    await _before(stop, engines, children)
+                err.print("Stopping …", style="dim")
+            finally:
+                await children.stop()  # before the engines that they use
     finally:
         sock.close()
 
 
-async def _until_over(stop: asyncio.Event, host: Host, supervisor: Supervisor) -> None:
-    """Wait for a signal, or for a child that does not stay up."""
-    waits = {
+async def _before(
+    stop: asyncio.Event, engines: EmbeddedEngines, children: Supervisor, goal: Awaitable[Any] | None = None
+) -> bool:
+    """Wait for `goal`; False when told to stop before. Raises `EngineFailed` when a process does not stay up."""
+    goals = [] if goal is None else [asyncio.ensure_future(goal)]
+    waits = [
+        *goals,
         asyncio.ensure_future(stop.wait()),
-        asyncio.ensure_future(host.engines.wait_failed()),
-        asyncio.ensure_future(supervisor.wait_failed()),
-    }
+        asyncio.ensure_future(engines.wait_failed()),
+        asyncio.ensure_future(children.wait_failed()),
+    ]
     try:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             if isinstance(failure := task.result(), EngineFailed):
                 raise failure
+        return bool(goals) and goals[0] in done
     finally:
         for task in waits:
             task.cancel()
 
 
-def api_child(host: Host, sock: socket.socket, *, name: str) -> ChildSpec:
+def api_child(settings: Settings, sock: socket.socket, *, name: str) -> ChildSpec:
     """An API process on the shared socket, ready when it answers."""
     address, port = sock.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
@@ -97,32 +120,32 @@ def api_child(host: Host, sock: socket.socket, *, name: str) -> ChildSpec:
             return False
 
     return evolve(
-        python_child(name, api_process.__name__, "--fd", str(sock.fileno()), host=host),
+        python_child(name, api_process.__name__, "--fd", str(sock.fileno()), settings=settings),
         ready=ready,
         pass_fds=(sock.fileno(),),
     )
 
 
-def worker_child(host: Host) -> ChildSpec:
+def worker_child(settings: Settings) -> ChildSpec:
     """The ingestion worker."""
-    return python_child("worker", worker_process.__name__, host=host)
+    return python_child("worker", worker_process.__name__, settings=settings)
 
 
-def python_child(name: str, module: str, *arguments: str, host: Host) -> ChildSpec:
+def python_child(name: str, module: str, *arguments: str, settings: Settings) -> ChildSpec:
     """A module of ours as a process that has exactly our settings and finds what we find."""
     return ChildSpec(
         name=name,
         argv=(sys.executable, "-m", module, *arguments),
-        env={**environment_of(host.settings), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**environment_of(settings), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stop_timeout=STOP_TIMEOUT,
         orphan_signal=signal.SIGTERM,
     )
 
 
-def announce(settings: Settings, host: Host, *, port: int, with_worker: bool) -> None:
+def announce(settings: Settings, engines: EmbeddedEngines, *, port: int, with_worker: bool) -> None:
     """Say where it listens, where the data is, and who answers."""
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    embedded = ", ".join(sorted(host.engines.addresses.engines())) or "none"
+    embedded = ", ".join(sorted(engines.addresses.engines())) or "none"
     lines = [
         f"Reading Room listens on http://{shown}:{port}  (interface: /docs, page: /)",
         f"  data      {settings.data_dir.absolute()}  (embedded: {embedded})",

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from adapters.postgres.worker import PostgresWorker, WorkerOptions
 
+from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
 from application.maintenance import RequeueUnfinished
 from entrypoints.container import Container
@@ -21,9 +21,10 @@ _log = structlog.get_logger(__name__)
 async def working(container: Container) -> AsyncIterator[None]:
     """Do jobs while the context lasts; leaving it finishes those under way, or hands them back."""
     settings, use_cases = container.settings(), container.use_cases()
-    worker = PostgresWorker(
-        settings.database_url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency)
-    )
+    url = settings.database_url
+    if url is None:
+        raise LookupError("Postgres has no address")
+    worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
     net = asyncio.create_task(_requeue(use_cases.requeue_unfinished))
     try:

@@ -1,4 +1,4 @@
-"""One worker process: its settings come by the environment, addresses of embedded engines included."""
+"""One worker process on the engines that its parent runs."""
 
 import asyncio
 import signal
@@ -6,8 +6,8 @@ import signal
 
 async def run() -> None:
     """Do jobs until SIGTERM or SIGINT."""
-    from entrypoints.container import close, make_container
-    from entrypoints.host import embedding_model
+    from entrypoints.engines import Stance
+    from entrypoints.host import open_host
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
     from entrypoints.worker import working
@@ -18,12 +18,8 @@ async def run() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    container = make_container(settings, await embedding_model(settings))
-    try:
-        async with working(container):
-            await stop.wait()
-    finally:
-        await close(container)
+    async with open_host(settings, role="worker", stance=Stance.CHILD) as host, working(host.container):
+        await stop.wait()
 
 
 def main() -> None:

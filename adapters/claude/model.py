@@ -28,7 +28,6 @@ _log = structlog.get_logger(__name__)
 _CONNECT_TIMEOUT: Final = 5.0  # seconds
 _PING_TIMEOUT: Final = 5.0
 _PING_HOLDS: Final = 30.0  # seconds that the outcome of a ping is believed
-_FIRST_PAUSE: Final = 0.5  # seconds before the second attempt; doubled for each further one
 _LONGEST_PAUSE: Final = 8.0
 _JITTER: Final = 0.25  # the part of a pause that chance may take off
 
@@ -48,7 +47,7 @@ class ClaudeModel:
     An answer is begun at most `1 + retries` times within `start_timeout` seconds, all attempts and pauses
     together; once its first event came, nothing is repeated. A provider that asks for a longer pause than is
     left is obeyed by raising at once, with its `retry_after`. `read_timeout` (seconds) is the longest silence
-    inside an answer. Call `close` at the end.
+    inside an answer; `first_pause` (seconds) stands before the second attempt and doubles. Call `close` at the end.
     """
 
     def __init__(  # noqa: PLR0913 one argument per setting
@@ -62,6 +61,7 @@ class ClaudeModel:
         retries: int = 2,
         start_timeout: float = 30.0,
         read_timeout: float = 60.0,
+        first_pause: float = 0.5,
         open_telemetry: bool = False,
     ) -> None:
         url = (base_url or "https://api.anthropic.com").rstrip("/").removesuffix("/v1")
@@ -70,14 +70,13 @@ class ClaudeModel:
         self._effort = effort
         self._retries = retries
         self._start_timeout = start_timeout
-        # a proxy of the environment would be asked for this machine's own addresses too
-        self._http = anthropic.DefaultAsyncHttpxClient(base_url=url, trust_env=not _is_loopback(url))
+        self._first_pause = first_pause
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=url,
             max_retries=0,
             timeout=httpx2.Timeout(read_timeout, connect=_CONNECT_TIMEOUT),
-            http_client=self._http,
+            http_client=_http_client(url),
             open_telemetry=None if open_telemetry else False,
         )
         self._capabilities = ModelCapabilities(
@@ -147,7 +146,7 @@ class ClaudeModel:
             failed = await self._attempt(body, deadline)
             if not isinstance(failed, FailedStart):
                 return failed
-            pause = _pause(attempt, failed.error.retry_after)
+            pause = _pause(attempt, self._first_pause, failed.error.retry_after)
             attempt += 1
             _log.warning(
                 "model.start_failed", code=failed.error.slug, attempt=attempt, retry_after=failed.error.retry_after
@@ -213,11 +212,19 @@ async def _parts(events: _Events, first: Event, turn: Turn) -> AsyncGenerator[Mo
             raise failed from error
 
 
-def _pause(attempt: int, asked_for: float | None) -> float:
+def _pause(attempt: int, first: float, asked_for: float | None) -> float:
     if asked_for is not None:
         return asked_for
-    pause = min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE)
+    pause = min(first * 2.0**attempt, _LONGEST_PAUSE)
     return pause * (1 - _JITTER * random.random())  # noqa: S311 spreads attempts, guards nothing
+
+
+def _http_client(url: str) -> httpx2.AsyncClient:
+    """The SDK's own; for this machine's own addresses without the environment's proxies."""
+    if not _is_loopback(url):
+        return anthropic.DefaultAsyncHttpxClient(base_url=url)
+    transport = httpx2.AsyncHTTPTransport(trust_env=False, limits=anthropic.DEFAULT_CONNECTION_LIMITS)
+    return anthropic.DefaultAsyncHttpxClient(base_url=url, transport=transport, trust_env=False)
 
 
 def _is_loopback(url: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -80,26 +80,32 @@ class EmbeddedEngines:
         need: AbstractSet[Engine],
         role: str,
         attach: bool = False,
+        may_own: bool = True,
         options: EngineOptions | None = None,
+        owned: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Self]:
         """Run the needed engines while the context lasts, as the only owner of the directory.
 
         With `attach`, as short commands want it: where another process owns it, use its engines, waiting for them
         if they are still starting; and where this one became the owner, let others that attached finish first.
         Everything but the embedding engine answers when the context is entered. `role` tells others who we are.
+        Without `may_own`, as children of the owner want it, an attaching process never becomes the owner itself.
+        `owned` is awaited once the directory is ours and before the engines start: what is begun there can attach.
         Raises `DataDirectoryInUse` (never with `attach`) and `EngineFailed`.
         """
         options = options or EngineOptions()
         layout = Layout(root=data_dir)
         layout.prepare()
         if attach:
-            held, found = await _acquire_or_find(layout, role, options.attach_timeout)
+            held, found = await _acquire_or_find(layout, role, options.attach_timeout, may_own=may_own)
         else:
             held, found = _acquire(layout, role), None
         try:
             if found is not None:
                 yield cls(_with(found, need), supervisor=None)
                 return
+            if owned is not None:
+                await owned()
             async with Supervisor(run_dir=layout.run) as supervisor:
                 found = await start_engines(layout, need, options, supervisor)
                 addresses.publish(layout.root, found)
@@ -145,20 +151,24 @@ async def _acquire_or_find(
     layout: Layout,
     role: str,
     timeout: float,  # noqa: ASYNC109 - part of the options
+    *,
+    may_own: bool,
 ) -> tuple[Ownership | FileLock, EngineAddresses | None]:
     """Ownership; or a share in the engines of the owner, with their addresses."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
-        try:
-            return _acquire(layout, role), None
-        except DataDirectoryInUse:
-            share = FileLock.try_acquire(layout.users, shared=True)
-            if share is not None:
-                found = addresses.find(layout.root)
-                if found is not None:
-                    return share, found
-                share.release()
+        if may_own:
+            try:
+                return _acquire(layout, role), None
+            except DataDirectoryInUse:
+                pass
+        share = FileLock.try_acquire(layout.users, shared=True)
+        if share is not None:
+            found = addresses.find(layout.root)
+            if found is not None:
+                return share, found
+            share.release()
         if loop.time() > deadline:
             pid, owner = read_owner(layout.root)
             raise EngineFailed("engines", f"process {pid} ({owner}) has not made them ready in {timeout:g} seconds")

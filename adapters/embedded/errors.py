@@ -47,7 +47,7 @@ def hint_for(problem: object) -> str:
 _HINTS = (
     ("No space left", "the disk is full"),
     ("Permission denied", "the data directory must be writable"),
-    ("Operation not permitted", "the data directory must belong to the user of this process"),
+    ("Operation not permitted", "run as a normal user to whom the data directory belongs"),
     ("Read-only", "the data directory must be writable"),
     ("Address already in use", "another program listens there; start again"),
     ("could not look up effective user", "give the user of this process a name in /etc/passwd, or set a database URL"),

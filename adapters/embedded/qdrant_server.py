@@ -449,7 +449,8 @@ async def _serve(shards: Shards, host: str, port: int, key: str) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=10,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=5,
     )
 
     async def flush_regularly() -> None:

@@ -15,6 +15,7 @@ _DEFAULT_WINDOW: Final = 256
 _BATCH: Final = 256
 _PIECES: Final = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _LETTERS_A_TOKEN: Final = 3
+_LONGEST_WORD: Final = 15  # letters; what is longer is no word, and falls into smaller tokens
 
 
 def from_model(name_or_path: str | Path) -> TokenCounter:
@@ -58,7 +59,8 @@ class ModelTokenCounter:
 class EstimatedTokenCounter:
     """The `TokenCounter` port without a tokenizer: rather too many tokens than too few.
 
-    A Latin word counts a token for every three letters begun, a digit, sign or character of another script one.
+    A Latin word counts a token for every three letters begun (an endless one for every two); a digit, a sign or a
+    character of another script counts one.
     """
 
     def __init__(self, max_tokens: int = _DEFAULT_WINDOW - 2) -> None:
@@ -76,7 +78,9 @@ class EstimatedTokenCounter:
 
 def _estimate(piece: str) -> int:
     if piece.isascii():
-        return len(piece) if piece.isdecimal() else -(-len(piece) // _LETTERS_A_TOKEN)
+        if piece.isdecimal():
+            return len(piece)
+        return -(-len(piece) // (_LETTERS_A_TOKEN if len(piece) <= _LONGEST_WORD else 2))
     return 1 if piece < "\U00010000" else 2
 
 

@@ -16,7 +16,8 @@ from attrs import frozen
 from adapters.words import terms
 from domain.answers import Source
 
-_LEAST_COVERAGE: Final = 0.2  # of the question's weight; less is chance
+_LEAST_COVERAGE: Final = 0.25  # of the question's weight; less is chance
+_ABSENT_SHARE: Final = 0.5  # of the average weight: what a word counts that no block has
 _LEAST_COSINE: Final = 0.4  # where embeddings speak alone
 _RELATIVE_FLOOR: Final = 0.45  # of the best score; weaker ones do not belong beside it
 _SAME: Final = 0.8  # of the terms of the shorter: says the same again
@@ -101,9 +102,14 @@ def best_blocks(
 
 
 def _weights(question: str, blocks: Sequence[frozenset[str]]) -> dict[str, float]:
-    asked = set(terms(question))
-    about = asked - _ASKING or asked
-    return {term: _idf(sum(term in block for block in blocks), len(blocks)) for term in about}
+    about = set(terms(question)) - _ASKING
+    having = {term: sum(term in block for block in blocks) for term in about}
+    weights = {term: _idf(count, len(blocks)) for term, count in having.items() if count}
+    if weights:
+        # a word that no block has would weigh most of all, and hide that the others are there
+        absent = _ABSENT_SHARE * sum(weights.values()) / len(weights)
+        weights |= {term: absent for term, count in having.items() if not count}
+    return weights
 
 
 def _idf(having: int, total: int) -> float:

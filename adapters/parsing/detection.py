@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import puremagic
@@ -50,6 +50,7 @@ _HTML: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HTML_INSIDE: Final = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+_LOCAL_HEADER: Final = 30  # bytes before the name of a zip member
 _MOST_CONTROLS: Final = 0.02  # of the bytes, in text
 _MOST_NULS: Final = 0.10
 _CONTROLS: Final = bytes(set(range(1, 32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
@@ -85,6 +86,9 @@ def media_type_of(head: bytes, filename: str) -> str:
 
 
 def _is_pdf(head: bytes, extension: str) -> bool:
+    """By its mark; without one, a file so named that has a PDF's objects is a damaged PDF rather than text."""
+    if head.startswith(b"%PDF") or (extension == "pdf" and re.search(rb"\d+ \d+ obj\b", head)):
+        return True
     place = head[:1024].find(b"%PDF-")  # readers accept the mark anywhere in the first KiB
     return place >= 0 and (
         not head[:place].strip(b"\xef\xbb\xbf \t\r\n\0") or extension == "pdf" or not looks_like_text(head[:place])
@@ -92,8 +96,7 @@ def _is_pdf(head: bytes, extension: str) -> bool:
 
 
 def _zip(head: bytes, extension: str) -> str:
-    names = re.findall(rb"PK\x03\x04.{22}(..)..(.{0,120})", head, re.DOTALL)
-    members = [name[: int.from_bytes(length, "little")] for length, name in names]
+    members = list(_members(head))
     if members and members[0] == b"mimetype":
         declared = re.match(rb"[\w.+/-]+", head[38:120])
         kind = declared.group().decode("ascii").split("PK")[0] if declared else ""
@@ -111,12 +114,19 @@ def _zip(head: bytes, extension: str) -> str:
     return _CONTAINERS.get(extension, ZIP)
 
 
+def _members(head: bytes) -> Iterator[bytes]:
+    """Names in the local headers within `head`."""
+    for match in re.finditer(rb"PK\x03\x04", head):
+        start = match.start() + _LOCAL_HEADER
+        yield head[start : start + int.from_bytes(head[start - 4 : start - 2], "little")]
+
+
 def _first_bytes_of(head: bytes, member: bytes) -> bytes:
     """What can be unpacked of a member within `head`; at most 64 KiB."""
     start = head.find(member)
-    if start < 30:  # noqa: PLR2004 a local header is so long
+    if start < _LOCAL_HEADER:
         return b""
-    header = head[start - 30 : start]
+    header = head[start - _LOCAL_HEADER : start]
     data = head[start + len(member) + int.from_bytes(header[28:30], "little") :]
     if header[8:10] == b"\0\0":  # stored
         return data

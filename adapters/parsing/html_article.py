@@ -11,6 +11,7 @@ MIN_SHARE: Final = 0.25  # of the visible text without menus: an article finder 
 _WHOLE: Final = 0.85  # of the visible text: nothing worth leaving out
 _SHINGLE: Final = 3  # words
 _KEPT_SHARE: Final = 0.5  # of a block's shingles that the article has
+_SHORT: Final = 6  # words
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -56,5 +57,7 @@ def _shingles(words: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _share(piece: Piece, known: set[tuple[str, ...]]) -> float:
     words = _words(piece.text)
+    if len(words) < _SHORT and piece.is_around:
+        return 0.0  # a menu's words are in many an article
     shingles = [(word,) for word in words] if len(words) < _SHINGLE else _shingles(words)
     return sum(shingle in known for shingle in shingles) / len(shingles) if shingles else 0.0

@@ -1,5 +1,6 @@
 """PDF: text with the place of every line, by PDFium; by pdfminer where PDFium gives nothing usable."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -7,11 +8,15 @@ from adapters.parsing import pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import PageLines, assemble, without_running_lines
+from adapters.parsing.pdf_layout import Line, PageLines, assemble, without_running_lines
 from application.errors import ParsingFailed
 from domain.passages import ParsedDocument
 
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
+_USELESS: Final = 0.9
+_NAMELESS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_VERTICAL_SCRIPT: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_MUCH_MORE: Final = 1.1
 _SLOW_PAGES: Final = 300  # the second reader is a hundred times slower; longer documents keep the first one's text
 _LISTED: Final = 10
 
@@ -22,8 +27,17 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
         pages, title, language = pdf_pdfminer.read_pages(path, limits)
     else:
         pages, title, language = pdf_pdfium.read_pages(path, limits)
-        if limits.pdf_reader == "auto" and len(pages) <= _SLOW_PAGES and garbled(pages) > MAX_GARBLED:
+        if (
+            limits.pdf_reader == "auto"
+            and len(pages) <= _SLOW_PAGES
+            and (garbled(pages) > MAX_GARBLED or incomplete(pages))
+        ):
             pages = _better(pages, path, limits)
+    if any(page.lines for page in pages) and garbled(pages) > _USELESS:
+        raise no_text(
+            "The text in the PDF cannot be read: its fonts do not say which characters they show. "
+            "Run text recognition (OCR) over it and upload it again."
+        )
     builder = DocumentBuilder(limits)
     assemble(without_running_lines(pages), builder)
     document = builder.finish(title=title, language=language)
@@ -34,25 +48,36 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
 
 def garbled(pages: list[PageLines]) -> float:
     """Share of characters that stand for none: replacement, private use, controls. 1.0 when there is no text."""
-    total = bad = 0
-    for page in pages:
-        for line in page.lines:
-            total += len(line.text)
-            bad += sum(
-                c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or c < " " or "\x7f" <= c < "\xa0" or c >= "\U000f0000"
-                for c in line.text
-            )
-    return bad / total if total else 1.0
+    text = "".join(line.text for page in pages for line in page.lines)
+    return 1 - len(_NAMELESS.sub("", text)) / len(text) if text else 1.0
+
+
+def incomplete(pages: list[PageLines]) -> bool:
+    """Whether much of what is drawn as text was not found, as happens with vertical writing."""
+    lines = [line for page in pages for line in page.lines]
+    found = sum(len(line.text) for line in lines)
+    vertical = sum(len(line.text) for line in lines if _is_vertical(line))
+    return sum(page.drawn for page in pages) > 2 * found or vertical * 2 > found > 0
+
+
+def _is_vertical(line: Line) -> bool:
+    left, top, right, bottom = line.box
+    return len(line.text) > 1 and right - left < bottom - top and _VERTICAL_SCRIPT.search(line.text) is not None
 
 
 def _better(pages: list[PageLines], path: Path, limits: Limits) -> list[PageLines]:
-    if not any(page.has_fonts for page in pages):
+    if not any(page.lines or page.drawn for page in pages):
         return pages  # pictures only: another reader finds nothing either
     try:
         others, _, _ = pdf_pdfminer.read_pages(path, limits)
     except (ParsingFailed, RecursionError):
         return pages
-    return others if garbled(others) < garbled(pages) else pages
+    return others if _readable(others) > _MUCH_MORE * _readable(pages) else pages
+
+
+def _readable(pages: list[PageLines]) -> float:
+    """Characters that stand for something."""
+    return (1 - garbled(pages)) * sum(len(line.text) for page in pages for line in page.lines)
 
 
 def _scanned(numbers: tuple[int, ...], count: int) -> str:

@@ -21,6 +21,7 @@ _RUNNING_PAGES: Final = 4  # a document of fewer pages has no running lines
 _RUNNING_SHARE: Final = 0.5
 _MARGIN: Final = 0.12  # of the page's height, above and below, where running lines stand
 _EDGE_LINES: Final = 3
+_NUMBER: Final = re.compile(r"(?<![\d.,])\d{1,5}(?![\d.,]*\d)")
 _BULLET: Final = re.compile(r"(?:[•‣▪●○◦■□–—*·]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+\S")  # noqa: RUF001
 _LEVELS: Final = 6
 
@@ -43,22 +44,32 @@ class PageLines:
     width: float
     height: float
     lines: tuple[Line, ...] = field(default=())
-    has_fonts: bool = True  # False: no text is drawn on it
+    drawn: int = 0  # objects on it that draw text, where the text found is little; each draws a character or more
 
 
 def without_running_lines(pages: list[PageLines]) -> list[PageLines]:
-    """Without the headers and footers that repeat (but for their numbers) at the edge of at least half the pages."""
+    """Without the headers, footers and page numbers that repeat at the edge of at least half the pages.
+
+    What has words is kept where it stands first, so that nothing is lost.
+    """
     if len(pages) < _RUNNING_PAGES:
         return pages
-    seen = Counter(key for page in pages for key in {_key(line, page) for line in _edges(page)})
+    seen = Counter(key for page in pages for key in {key for line in _edges(page) for key in _keys(line, page)})
     running = {key for key, count in seen.items() if count >= max(_RUNNING_SHARE * len(pages), _RUNNING_PAGES - 1)}
     if not running:
         return pages
     kept: list[PageLines] = []
+    met: set[tuple[str, bool]] = set()
     for page in pages:
         edges = set(_edges(page))
-        lines = tuple(line for line in page.lines if line not in edges or _key(line, page) not in running)
-        kept.append(evolve(page, lines=lines) if lines else page)
+        lines: list[Line] = []
+        for line in page.lines:
+            keys = running.intersection(_keys(line, page)) if line in edges else set()
+            worded = any(character.isalpha() for character in line.text)
+            if not keys or (worded and met.isdisjoint(keys)):
+                lines.append(line)
+            met |= keys
+        kept.append(evolve(page, lines=tuple(lines)) if lines else page)
     return kept
 
 
@@ -72,8 +83,15 @@ def _edges(page: PageLines) -> Iterator[Line]:
             yield line
 
 
-def _key(line: Line, page: PageLines) -> tuple[str, bool]:
-    return re.sub(r"\d+", "#", " ".join(line.text.split())).lower(), line.box[1] < page.height / 2
+def _keys(line: Line, page: PageLines) -> Iterator[tuple[str, bool]]:
+    """The line as it is, and with its first or last number counted from the page's: "7 of 90" runs with the pages."""
+    text = " ".join(line.text.split())
+    is_above = line.box[1] < page.height / 2
+    yield text, is_above
+    numbers = list(_NUMBER.finditer(text))
+    for number in {*numbers[:1], *numbers[-1:]}:
+        offset = int(number.group()) - page.number
+        yield f"{text[: number.start()]}\0{offset}\0{text[number.end() :]}", is_above
 
 
 def assemble(pages: list[PageLines], builder: DocumentBuilder) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from domain.passages import Box
 # PDFium ends a line with CR LF; a hyphen at which it found a word divided, with U+0002 or U+FFFE
 _LINE: Final = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
 _MENDED: Final = "\x02\ufffe"
+_TRAILING: Final = _MENDED + " \t\xa0"
+_LITTLE: Final = 400  # characters of a page, below which the objects that draw text are counted
+_MOST_OBJECTS: Final = 5000
 _TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
 
 
@@ -66,22 +70,26 @@ def _page(document: Any, index: int) -> PageLines:
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
-        return PageLines(index + 1, 0.0, 0.0, has_fonts=False)
+        return PageLines(index + 1, 0.0, 0.0)
     try:
         width, height = page.get_size()
         try:
             text_page = page.get_textpage()
         except pypdfium2.PdfiumError:
-            return PageLines(index + 1, width, height, has_fonts=False)
+            return PageLines(index + 1, width, height)
         try:
             count = max(text_page.count_chars(), 0)
             place = _Placement(page, width, height)
-            lines = tuple(_lines(text_page, count, place))
+            lines = tuple(dict.fromkeys(_lines(text_page, count, place)))  # some draw a line twice, to embolden it
         finally:
             text_page.close()
-        return PageLines(index + 1, width, height, lines, has_fonts=count > 0)
+        return PageLines(index + 1, width, height, lines, drawn=_drawn(page) if count < _LITTLE else 0)
     finally:
         page.close()
+
+
+def _drawn(page: Any) -> int:
+    return sum(1 for _ in islice(page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT], max_depth=3), _MOST_OBJECTS))
 
 
 def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
@@ -92,9 +100,9 @@ def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
         line = match.group()
         if line.isspace():
             continue
-        start, end = match.span()
-        box = place.shown(_union(text_page, start, end - start))
-        first = start + len(line) - len(line.lstrip())
+        first = match.start() + len(line) - len(line.lstrip())
+        last = match.start() + len(line.rstrip(_TRAILING)) - 1
+        box = place.shown(_around(text_page, first, max(first, last)))
         size = raw.FPDFText_GetFontSize(text_page, first)
         if size < _TINY:
             size = min(box[3] - box[1], box[2] - box[0])
@@ -105,9 +113,11 @@ def _character(code: int) -> str:
     return chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else "\ufffd"  # noqa: PLR2004 Unicode's own
 
 
-def _union(text_page: Any, start: int, count: int) -> Box:
-    boxes = [text_page.get_rect(index) for index in range(text_page.count_rects(start, count))]
-    if not boxes:
+def _around(text_page: Any, first: int, last: int) -> Box:
+    """Of a line of characters: the font's own height, from the first character to the last, whatever the direction."""
+    try:
+        boxes = [text_page.get_charbox(index, loose=True) for index in {first, (first + last) // 2, last}]
+    except pypdfium2.PdfiumError:
         return 0.0, 0.0, 0.0, 0.0
     return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
 

@@ -1,10 +1,11 @@
 """The second PDF reader: pdfminer.six, slow, with its own way through fonts without a Unicode map."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pdfminer.high_level import extract_pages
 from pdfminer.layout import LAParams, LTChar, LTTextContainer, LTTextLine
@@ -17,6 +18,8 @@ from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_mu
 from adapters.parsing.limits import Limits
 from adapters.parsing.pdf_layout import Line, PageLines
 from application.errors import ParsingFailed
+
+_UNMAPPED: Final = re.compile(r"\(cid:\d+\)")  # how it writes a glyph that it knows no character for
 
 logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes the document
 
@@ -45,7 +48,7 @@ def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None,
             raise corrupt("PDF")
         if count > limits.max_pages:
             raise too_many_pages(count, limits.max_pages)
-        for number, layout in enumerate(extract_pages(path, laparams=LAParams()), start=1):
+        for number, layout in enumerate(extract_pages(path, laparams=LAParams(detect_vertical=True)), start=1):
             lines = tuple(_lines(layout, layout.height))
             characters += sum(len(line.text) for line in lines)
             if characters > limits.max_chars:
@@ -57,7 +60,7 @@ def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None,
 def _lines(container: Any, height: float) -> Iterator[Line]:
     for element in container:
         if isinstance(element, LTTextLine):
-            text = element.get_text().rstrip("\n")
+            text = _UNMAPPED.sub("\ufffd", element.get_text().rstrip("\n"))
             if text and not text.isspace():
                 size = next((c.size for c in element if isinstance(c, LTChar)), element.height)
                 yield Line(text, (element.x0, height - element.y1, element.x1, height - element.y0), size)

@@ -22,12 +22,14 @@ from sqlalchemy import exc
 
 from application.errors import AlreadyExists, ConcurrentChange, DatabaseUnavailable, SchemaOutdated
 
+APPLICATION_ROLE: Final = "readingroom_app"  # as whom units of work run that are bound to a workspace
 RETRY_AFTER: Final = 2.0  # seconds; a restart of Postgres takes about that long
 
 # SQLSTATE codes and classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNIQUE_VIOLATION = "23505"
 _CONCURRENT = frozenset({"40001", "40P01", "23503"})
 _OUTDATED = frozenset({"42P01", "42703", "42883", "42704", "3F000"})
+_INVALID_PARAMETER = "22023"  # what setting a role that is not there gives
 _FORBIDDEN = "42501"
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "28"})
 _UNAVAILABLE = frozenset({"25006", "3D000", "55P03", "25P03"})
@@ -66,7 +68,7 @@ def translate(error: BaseException) -> Exception | None:  # noqa: PLR0911 a tabl
         return AlreadyExists(f"A row with the same value exists ({constraint}).", constraint=constraint)
     if state in _CONCURRENT:
         return ConcurrentChange("Another writer was first; load again and decide anew.")
-    if state in _OUTDATED:
+    if state in _OUTDATED or (state == _INVALID_PARAMETER and APPLICATION_ROLE in str(cause)):
         return SchemaOutdated("The database does not have this version's schema. Run `readingroom migrate`.")
     if state == _FORBIDDEN:
         hint = getattr(cause, "hint", None)

@@ -26,6 +26,12 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def title_key(title: str) -> str:
+    """What titles are sorted by: folded, and without the accents of Latin, Greek and Cyrillic letters."""
+    letters = unicodedata.normalize("NFKD", fold(title))
+    return "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
+
+
 def user_values(user: User) -> Values:
     return {
         "id": user.id,
@@ -157,7 +163,7 @@ def document_values(document: Document) -> Values:
         "created_at": document.created_at,
         "updated_at": document.updated_at,
         "deleted_at": document.deleted_at,
-        "title_key": fold(document.title),
+        "title_key": title_key(document.title),
         "search_key": fold(f"{document.title}\n{document.filename}"),
     }
 

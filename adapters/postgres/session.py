@@ -1,11 +1,24 @@
 """What the repositories of one unit of work share: a connection, and what was seen through it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from attrs import define, field
-from sqlalchemy import ColumnElement, CursorResult, Executable, RowMapping, Table, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    RowMapping,
+    Table,
+    Uuid,
+    any_,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
@@ -63,6 +76,11 @@ class Session:
         if not saved:
             raise ConcurrentChange("It was changed by somebody else meanwhile; load it again.")
         self.saw(identifier, version)
+
+
+def one_of(column: ColumnElement[Any], values: Iterable[UUID]) -> ColumnElement[bool]:
+    """`column = ANY(values)`: one parameter and one prepared statement for any number of ids."""
+    return column == any_(literal(list(values), ARRAY(Uuid)))
 
 
 def after_key(

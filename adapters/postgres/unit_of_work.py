@@ -7,7 +7,7 @@ from typing import Final, Self
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.errors import translated
+from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
@@ -30,7 +30,6 @@ from application.ports.repositories import (
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
-APPLICATION_ROLE: Final = "readingroom_app"
 WORKSPACE_SETTING: Final = "app.workspace_id"
 
 # until the transaction ends; one statement, so that a bound unit of work costs one short round trip more

@@ -44,7 +44,7 @@ _LATIN = {
     "ro": edge.Language.Romanian,
     "tr": edge.Language.Turkish,
 }
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"\b[^\W\d_]+\b")  # without digits: a part number is no word
 
 
 def language_of(text: str) -> str | None:

@@ -1,19 +1,12 @@
-"""`readingroom migrate`, `config` and `users`."""
+"""`readingroom migrate` and `config`."""
 
-from typing import Annotated, Any
-
-import typer
 from adapters.embedded.addresses import Engine
 from adapters.embedded.engines import EmbeddedEngines
-from adapters.postgres.migrations import SchemaState
-
 from adapters.postgres import migrations
-from entrypoints.cli.output import WRONG_USE, complain, out, print_json
-from entrypoints.cli.running import Invocation, run
+from adapters.postgres.migrations import SchemaState
+from entrypoints.cli.output import complain, out, print_json
 from entrypoints.host import open_host
 from entrypoints.settings import Settings, effective, unknown_variables
-
-users = typer.Typer(help="Manage people.", no_args_is_help=True, rich_markup_mode=None)
 
 
 async def schema_state(settings: Settings) -> SchemaState:
@@ -36,7 +29,7 @@ async def migrate(settings: Settings, revision: str) -> None:
         ) as engines:
             await _to(engines.database_url, revision)
     if revision == "head":
-        async with open_host(settings, role="migrate", attach=True):
+        async with open_host(settings, role="migrate"):
             pass  # opening prepares the vector index
 
 
@@ -79,38 +72,3 @@ def print_settings(settings: Settings, *, as_json: bool) -> None:
             out.print(f"{name:<{width}}  {written}", markup=False)
     for name in unknown_variables():
         complain(f"{name} is set but means nothing; misspelt?")
-
-
-@users.command("create")
-def create_user(
-    context: typer.Context,
-    email: Annotated[str, typer.Argument(help="Their e-mail address.")],
-    name: Annotated[str | None, typer.Option(help="Their name; the address when missing.")] = None,
-    password: Annotated[
-        str | None, typer.Option(help="Asked for when missing; a `-` reads it from standard input.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Make a user who owns a workspace of their own."""
-    invocation: Invocation = context.obj
-    settings = invocation.settings()
-    if password == "-":  # noqa: S105 the sign for standard input
-        password = typer.get_text_stream("stdin").readline().rstrip("\n")
-    secret = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if not secret:
-        complain("A password is needed.")
-        raise typer.Exit(WRONG_USE)
-
-    async def work() -> dict[str, Any]:
-        async with open_host(settings, role="users", attach=True) as host:
-            made = await host.use_cases.create_user(email=email, password=secret, name=name or email)
-            return {
-                "user": {"id": str(made.user.id), "email": made.user.email, "name": made.user.name},
-                "workspace": {"id": str(made.workspace.id), "name": made.workspace.name},
-            }
-
-    made = run(work, settings, log_level="error")
-    if as_json:
-        print_json(made)
-    else:
-        out.print(f"{made['user']['email']} owns the workspace {made['workspace']['name']}.", markup=False)

@@ -1,4 +1,4 @@
-"""All commands and their options."""
+"""All commands and their options. What a command needs is imported when it runs: `--help` answers at once."""
 
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -8,12 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from domain.passages import SearchMode
-from entrypoints.cli import administration, answers, doctor
-from entrypoints.cli import ingest as ingesting
 from entrypoints.cli.output import FAILED, WRONG_USE, complain, print_json
-from entrypoints.cli.running import Invocation, backend, run
-from entrypoints.cli.working import ingest_with_worker, run_worker_until_stopped
-from entrypoints.serving import serve as serve_until_stopped
+from entrypoints.cli.running import Invocation, run
+from entrypoints.cli.users import users
 
 app = typer.Typer(
     name="readingroom",
@@ -23,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(administration.users, name="users")
+app.add_typer(users, name="users")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Server = Annotated[
@@ -68,6 +65,8 @@ def serve(
     ] = None,
 ) -> None:
     """Run the API, the WebSocket and the web page, with embedded engines where no URL replaces them."""
+    from entrypoints.serving import serve as serve_until_stopped
+
     invocation: Invocation = context.obj
     settings = invocation.settings(host=host, port=port)
     with_worker = settings.postgres_is_embedded if worker is None else worker
@@ -80,9 +79,24 @@ def worker(
     concurrency: Annotated[int | None, typer.Option(min=1, max=64, help="Documents ingested at once.")] = None,
 ) -> None:
     """Run ingestion and maintenance jobs only, until stopped."""
+    from entrypoints.cli.working import run_worker_until_stopped
+
     invocation: Invocation = context.obj
     settings = invocation.settings(worker_concurrency=concurrency)
     run(lambda: run_worker_until_stopped(settings), settings)
+
+
+@app.command()
+def embedder(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8001,
+) -> None:
+    """Run the embedding server alone, for API processes and workers that name it by READINGROOM_EMBEDDING_URL."""
+    from entrypoints.cli.embedder import serve_embeddings
+
+    invocation: Invocation = context.obj
+    raise typer.Exit(serve_embeddings(invocation.settings(), host=host, port=port))
 
 
 @app.command()
@@ -95,6 +109,8 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Bring the schema of Postgres and the collection of Qdrant to this version."""
+    from entrypoints.cli import administration
+
     invocation: Invocation = context.obj
     settings = invocation.settings()
     if check:
@@ -118,6 +134,9 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Take files and folders in; unchanged ones are skipped, changed ones become a new revision."""
+    from entrypoints.cli import ingest as ingesting
+    from entrypoints.cli.working import ingest_files
+
     invocation: Invocation = context.obj
     settings = invocation.settings()
     missing = [path for path in paths if not path.exists()]
@@ -128,9 +147,7 @@ def ingest(
     files = list(ingesting.files_under(paths, recursive=recursive))
     started = time.monotonic()
     outcomes = run(
-        lambda: ingest_with_worker(
-            settings, files, collection=collection, server=server, workspace=workspace, quiet=as_json
-        ),
+        lambda: ingest_files(settings, files, collection=collection, server=server, workspace=workspace, quiet=as_json),
         settings,
         log_level="error",
     )
@@ -154,12 +171,17 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Print the passages that fit best."""
+    from entrypoints.cli import answers
+    from entrypoints.cli.working import backend
+
     invocation: Invocation = context.obj
     settings = invocation.settings()
 
     async def work() -> dict[str, Any]:
         async with backend(settings, server=server, workspace=workspace, role="search") as behind:
-            return await behind.search(query, limit=limit, mode=mode, collection=collection)
+            chosen = None if collection is None else await behind.collection(collection)
+            found: dict[str, Any] = await behind.search(query, limit=limit, mode=mode, collection_id=chosen)
+            return found
 
     found = run(work, settings, log_level="error")
     if as_json:
@@ -179,12 +201,16 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Stream an answer, then its numbered citations with title, page and quote."""
+    from entrypoints.cli import answers
+    from entrypoints.cli.working import backend
+
     invocation: Invocation = context.obj
     settings = invocation.settings()
 
     async def work() -> dict[str, Any]:
         async with backend(settings, server=server, workspace=workspace, role="ask") as behind:
-            events = behind.ask(question, collection=collection, conversation=conversation)
+            chosen = None if collection is None else await behind.collection(collection)
+            events = behind.ask(question, collection_id=chosen, conversation=conversation)
             if not as_json:
                 return await answers.print_answer(events)
             last: dict[str, Any] = {}
@@ -202,6 +228,8 @@ def ask(
 @app.command()
 def config(context: typer.Context, as_json: Json = False) -> None:
     """Print the effective settings, secrets masked."""
+    from entrypoints.cli import administration
+
     invocation: Invocation = context.obj
     administration.print_settings(invocation.settings(), as_json=as_json)
 
@@ -209,6 +237,8 @@ def config(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="doctor")
 def examine(context: typer.Context, workspace_json: Json = False) -> None:
     """Check engines, versions, disk, the embedding model and the key."""
+    from entrypoints.cli import doctor
+
     invocation: Invocation = context.obj
     settings = invocation.settings()
     checks = run(lambda: doctor.examine(settings), settings, log_level="error")

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 import httpx
-from attrs import frozen
+from attrs import define, frozen
 
 from application.errors import ApplicationError
 from application.knowledge import SearchFilters
@@ -40,7 +40,11 @@ class Uploaded:
 class Backend(Protocol):
     """Where documents go and answers come from."""
 
-    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+    async def collection(self, name: str, *, create: bool = False) -> str:
+        """The id of the collection with that name (or id); `NotFound` where there is none and none is to be made."""
+        ...
+
+    async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
         """Hand a file over: new, as a new revision of what came from the same path, or not at all if unchanged."""
         ...
 
@@ -48,12 +52,12 @@ class Backend(Protocol):
         """The present state."""
         ...
 
-    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection_id: str | None) -> Json:
         """`{results, mode}`."""
         ...
 
     def ask(
-        self, question: str, *, collection: str | None, conversation: str | None
+        self, question: str, *, collection_id: str | None, conversation: str | None
     ) -> AsyncIterator[tuple[str, Json]]:
         """The events of the answer's stream: name and data."""
         ...
@@ -77,19 +81,29 @@ def came_from(candidates: Sequence[Json], path: Path) -> Json | None:
     return next((d for d in candidates if d["metadata"].get(SOURCE) == str(path)), None)
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class LocalBackend:
     """The use cases in this process."""
 
     use_cases: UseCases
     actor: Actor
 
-    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+    async def collection(self, name: str, *, create: bool = False) -> str:
         """See `Backend`."""
-        collection_id = await self._collection(collection)
+        try:
+            return str((await self.use_cases.find_collection(self.actor, name=name)).id)
+        except NotFound:
+            if not create:
+                raise
+        made = (await self.use_cases.create_collection(self.actor, name=name)).collection
+        self.actor = self.actor.with_collection(made.id)
+        return str(made.id)
+
+    async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
+        """See `Backend`."""
         same_name = await self.use_cases.list_documents(
             self.actor,
-            query=DocumentQuery(readable=self.actor.readable_collections, collection_id=collection_id, text=path.name),
+            query=DocumentQuery(readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name),
             limit=200,
         )
         known = came_from([document_view(document) for document in same_name], path)
@@ -104,7 +118,7 @@ class LocalBackend:
             self.actor,
             content=pieces(path),
             filename=path.name,
-            collection_id=collection_id,
+            collection_id=_id(collection_id),
             metadata={SOURCE: str(path)},
         )
         return Uploaded(document=document_view(receipt.document), changed=receipt.created)
@@ -114,36 +128,33 @@ class LocalBackend:
         shown = await self.use_cases.show_document(self.actor, document_id=DocumentId(UUID(document_id)))
         return document_view(shown)
 
-    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection_id: str | None) -> Json:
         """See `Backend`."""
-        chosen = await self._collection(collection)
         outcome = await self.use_cases.search(
             self.actor,
             query=query,
             limit=limit,
             mode=mode,
-            filters=SearchFilters(collection_ids=None if chosen is None else frozenset({chosen})),
+            filters=SearchFilters(collection_ids=frozenset({chosen}) if (chosen := _id(collection_id)) else None),
         )
         return {"results": [passage_view(passage) for passage in outcome.passages], "mode": outcome.mode.value}
 
     async def ask(
-        self, question: str, *, collection: str | None, conversation: str | None
+        self, question: str, *, collection_id: str | None, conversation: str | None
     ) -> AsyncIterator[tuple[str, Json]]:
         """See `Backend`."""
-        chosen = await self._collection(collection)
         events = await self.use_cases.ask(
             self.actor,
             question=question,
-            collection_ids=() if chosen is None else (chosen,),
+            collection_ids=(chosen,) if (chosen := _id(collection_id)) else (),
             conversation_id=None if conversation is None else ConversationId(UUID(conversation)),
         )
         async for event in events:
             yield event.name, dict(event.data)
 
-    async def _collection(self, name: str | None) -> CollectionId | None:
-        if name is None:
-            return None
-        return (await self.use_cases.find_collection(self.actor, name=name)).id
+
+def _id(collection_id: str | None) -> CollectionId | None:
+    return None if collection_id is None else CollectionId(UUID(collection_id))
 
 
 class ServerFailed(ApplicationError):
@@ -172,9 +183,24 @@ class ServerBackend:
     def _base(self) -> str:
         return f"/v1/workspaces/{self.workspace_id}"
 
-    async def upload(self, path: Path, *, collection: str | None) -> Uploaded:
+    async def collection(self, name: str, *, create: bool = False) -> str:
         """See `Backend`."""
-        collection_id = await self._collection(collection)
+        cursor: str | None = None
+        while True:
+            params = {"limit": "200"} | ({"cursor": cursor} if cursor else {})
+            page = await _json(self.client.get(f"{self._base}/collections", params=params))
+            for collection in page["items"]:
+                if name in {collection["name"], collection["id"]}:
+                    return str(collection["id"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        if not create:
+            raise NotFound(f"There is no collection called {name!r}.")
+        return str((await _json(self.client.post(f"{self._base}/collections", json={"name": name})))["id"])
+
+    async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
+        """See `Backend`."""
         query = {"q": path.name, "limit": "200"} | ({"collection_id": collection_id} if collection_id else {})
         same_name = await _json(self.client.get(f"{self._base}/documents", params=query))
         known = came_from(same_name["items"], path)
@@ -197,21 +223,19 @@ class ServerBackend:
         """See `Backend`."""
         return await _json(self.client.get(f"{self._base}/documents/{document_id}"))
 
-    async def search(self, query: str, *, limit: int, mode: SearchMode, collection: str | None) -> Json:
+    async def search(self, query: str, *, limit: int, mode: SearchMode, collection_id: str | None) -> Json:
         """See `Backend`."""
-        chosen = await self._collection(collection)
         body: Json = {"query": query, "limit": limit, "mode": mode.value}
-        if chosen is not None:
-            body["filters"] = {"collection_ids": [chosen]}
+        if collection_id is not None:
+            body["filters"] = {"collection_ids": [collection_id]}
         return await _json(self.client.post(f"{self._base}/search", json=body))
 
     async def ask(
-        self, question: str, *, collection: str | None, conversation: str | None
+        self, question: str, *, collection_id: str | None, conversation: str | None
     ) -> AsyncIterator[tuple[str, Json]]:
         """See `Backend`. Leaving the iterator early cancels the answer."""
-        chosen = await self._collection(collection)
         if conversation is None:
-            body: Json = {} if chosen is None else {"collection_ids": [chosen]}
+            body: Json = {} if collection_id is None else {"collection_ids": [collection_id]}
             conversation = (await _json(self.client.post(f"{self._base}/conversations", json=body)))["id"]
         url = f"{self._base}/conversations/{conversation}/messages"
         headers = {"Accept": "text/event-stream"}
@@ -232,20 +256,6 @@ class ServerBackend:
             finally:
                 if message_id is not None:
                     await self.client.post(f"{self._base}/messages/{message_id}/cancel")
-
-    async def _collection(self, name: str | None) -> str | None:
-        if name is None:
-            return None
-        cursor: str | None = None
-        while True:
-            params = {"limit": "200"} | ({"cursor": cursor} if cursor else {})
-            page = await _json(self.client.get(f"{self._base}/collections", params=params))
-            for collection in page["items"]:
-                if name in {collection["name"], collection["id"]}:
-                    return str(collection["id"])
-            cursor = page["next_cursor"]
-            if cursor is None:
-                raise NotFound(f"There is no collection called {name!r}.")
 
 
 async def server_sent_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Json]]:

@@ -35,7 +35,7 @@ async def examine(settings: Settings) -> list[Check]:
     """Everything in turn; an engine that cannot even be started is the last check."""
     checks = [_variables(), _disk(settings)]
     try:
-        async with open_host(settings, role="doctor", attach=True) as host:
+        async with open_host(settings, role="doctor") as host:
             where = {
                 "postgres": mask_url(host.settings.database_url or ""),
                 "redis": mask_url(host.settings.redis_url or ""),

@@ -111,22 +111,23 @@ async def ingest(
     backend: Backend, paths: Sequence[Path], *, collection: str | None, quiet: bool = False
 ) -> list[Outcome]:
     """Hand every file over and wait until each is ready or failed, a few at a time, in the order given."""
+    collection_id = None if collection is None else await backend.collection(collection, create=True)
     free = asyncio.Semaphore(AT_ONCE)
     with Bars(total=len(paths), quiet=quiet) as bars:
 
         async def one(path: Path) -> Outcome:
             async with free:
                 task = bars.begin(path)
-                outcome = await _ingest_one(backend, path, collection, bars, task)
+                outcome = await _ingest_one(backend, path, collection_id, bars, task)
                 bars.end(task, outcome)
                 return outcome
 
         return list(await asyncio.gather(*(one(path) for path in paths)))
 
 
-async def _ingest_one(backend: Backend, path: Path, collection: str | None, bars: Bars, task: TaskID) -> Outcome:
+async def _ingest_one(backend: Backend, path: Path, collection_id: str | None, bars: Bars, task: TaskID) -> Outcome:
     try:
-        uploaded = await backend.upload(path, collection=collection)
+        uploaded = await backend.upload(path, collection_id=collection_id)
         document = uploaded.document
         unchanged = not uploaded.changed and document["status"] == "ready"
         while document["status"] not in {"ready", "failed"}:

@@ -1,29 +1,74 @@
-"""Commands that also do the jobs: `worker`, and `ingest` while it waits for its files."""
+"""Commands on an installation: in this process, with a worker while it lasts, or on a running server."""
 
 import asyncio
+import os
 import signal
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+import httpx
+
+from entrypoints.cli.backends import Backend, LocalBackend, ServerBackend
 from entrypoints.cli.ingest import Outcome, ingest
-from entrypoints.cli.running import backend, local_backend
-from entrypoints.host import open_host
-from entrypoints.settings import Settings
+from entrypoints.cli.output import note
+from entrypoints.host import Host, open_host
+from entrypoints.settings import Settings, SettingsError
 from entrypoints.worker import working
+
+SERVER_KEY: Final = "READINGROOM_API_KEY"
 
 
 async def run_worker_until_stopped(settings: Settings) -> None:
     """Do jobs until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with open_host(settings, role="worker", attach=True) as host, working(host.container):
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with open_host(settings, role="worker") as host, working(host.container):
+        note("Working; Ctrl-C stops.")
         await stop.wait()
 
 
-async def ingest_with_worker(
+@asynccontextmanager
+async def backend(
+    settings: Settings, *, server: str | None, workspace: str | None, role: str, with_worker: bool = False
+) -> AsyncIterator[Backend]:
+    """Where a command's documents go and its answers come from.
+
+    `server`, or the use cases in this process; these `with_worker` also do jobs here while the context lasts,
+    whoever else does them.
+    """
+    async with AsyncExitStack() as stack:
+        if server is not None:
+            yield await _connected(stack, server, workspace)
+            return
+        host = await stack.enter_async_context(open_host(settings, role=role))
+        if with_worker:
+            await stack.enter_async_context(working(host.container))
+        yield await _acting_locally(host, workspace)
+
+
+async def _connected(stack: AsyncExitStack, server: str, workspace: str | None) -> ServerBackend:
+    key = os.environ.get(SERVER_KEY)
+    if not key:
+        raise SettingsError([f"{SERVER_KEY}: needed with --server; accepted: an API key or access token"])
+    client = httpx.AsyncClient(
+        base_url=server, headers={"Authorization": f"Bearer {key}"}, timeout=httpx.Timeout(30, write=600)
+    )
+    return await ServerBackend.connect(await stack.enter_async_context(client), workspace=workspace)
+
+
+async def _acting_locally(host: Host, workspace: str | None) -> LocalBackend:
+    """As the owner of the workspace that is meant."""
+    local = await host.use_cases.act_locally(workspace=workspace)
+    if local.chosen_among > 1 and workspace is None:
+        note(f"Working in {local.workspace.name} (one of {local.chosen_among} workspaces; choose with --workspace).")
+    return LocalBackend(use_cases=host.use_cases, actor=local.actor)
+
+
+async def ingest_files(
     settings: Settings,
     files: Sequence[Path],
     *,
@@ -32,14 +77,6 @@ async def ingest_with_worker(
     workspace: str | None,
     quiet: bool,
 ) -> list[Outcome]:
-    """Ingest; without a server, this process does jobs too while it waits, whoever else does them."""
-    async with AsyncExitStack() as stack:
-        if server is not None:
-            behind = await stack.enter_async_context(
-                backend(settings, server=server, workspace=workspace, role="ingest")
-            )
-        else:
-            host = await stack.enter_async_context(open_host(settings, role="ingest", attach=True))
-            behind = await local_backend(host, workspace)
-            await stack.enter_async_context(working(host.container))
+    """Ingest and wait until each file is ready or failed."""
+    async with backend(settings, server=server, workspace=workspace, role="ingest", with_worker=True) as behind:
         return await ingest(behind, files, collection=collection, quiet=quiet)

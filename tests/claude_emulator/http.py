@@ -57,6 +57,9 @@ class Connection:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         length = int(headers.get("content-length", "0"))
         if length > LARGEST_BODY:
+            left = length
+            while left:  # closing on unread bytes would be a reset
+                left -= len(await self.reader.read(min(left, 1 << 20)))
             raise TooLarge
         body = await self.reader.readexactly(length)
         self._watch = asyncio.create_task(self.reader.read(1))

@@ -94,10 +94,11 @@ def calls(*inputs: object, name: str = "search_knowledge", **options: Any) -> Sc
     return Scenario(reply="tool_use", options={"name": name, "inputs": list(inputs), **options})
 
 
-def refuses(status: int, error_type: str, *, times: int = 1, code: str | None = None, **headers: str) -> Scenario:
+def refuses(
+    status: int, error_type: str, *, times: int = 1, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> Scenario:
     """An error before anything began."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    fault = Fault(kind="status", status=status, error_type=error_type, error_code=code, headers=named)
+    fault = Fault(kind="status", status=status, error_type=error_type, error_code=code, headers=headers or {})
     return Scenario(fault=fault, times=times)
 
 

@@ -104,9 +104,9 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
 
 
 @pytest.fixture
-async def queue(migrated_database: str) -> AsyncIterator[Queue]:
-    engine = make_engine(migrated_database)
-    yield Queue(migrated_database, PostgresUnitOfWorkFactory(engine))
+async def queue(emptied_database: str) -> AsyncIterator[Queue]:
+    engine = make_engine(emptied_database)
+    yield Queue(emptied_database, PostgresUnitOfWorkFactory(engine))
     await engine.dispose()
 
 

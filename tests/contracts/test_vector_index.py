@@ -37,7 +37,7 @@ async def qdrant_index(qdrant_server: QdrantServer) -> AsyncIterator[VectorIndex
     )
     await made.prepare()
     yield made
-    await made._client.delete_collection(made._collection)
+    await made.drop()
     await made.close()
 
 
@@ -241,7 +241,7 @@ async def test_an_empty_set_matches_nothing(
     """None asks nothing, an empty set excludes all."""
     await index.upsert(workspace, [chunk(new_document())])
 
-    assert await index.search(workspace, ask(mode=mode, **{name: frozenset()})) == []
+    assert await index.search(workspace, ask(mode=mode, **dict[str, Any]({name: frozenset()}))) == []
 
 
 async def test_nearest_first(index: VectorIndex, workspace: WorkspaceId) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -270,7 +271,9 @@ async def test_engines_that_a_killed_owner_left_are_ended_first(data: Path, star
     first.process.kill()
     first.process.wait()
     second = start(data, "postgres", "valkey", wait=False)
-    until(lambda: str(second.process.pid) in (data / "lock").read_text(encoding="utf-8"))
+    assert second.process.stdout is not None
+    readable, _, _ = select.select([second.process.stdout], [], [], 3)
+    assert readable == []
     for process in left:
         assert process.is_running()
         process.resume()
@@ -381,3 +384,25 @@ async def test_nobody_else_can_read_what_lets_one_in(data: Path, start: Start) -
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_tests_leave_nothing_running(number: signal.Signals) -> None:
+    """The fixtures' engines end with the run that started them, and after Ctrl-C their directory is gone too."""
+    argv = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", str(_HOST.with_name("hold_fixtures.py"))]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("READINGROOM_TEST_")}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ours) as process:
+        host = Host(process=process)
+        assert process.stdout is not None
+        next(line for line in process.stdout if "postgresql://" in line)
+        host.family.extend(_family(host))
+        cluster = Path(host.child("bin/postgres").cmdline()[2])
+        assert len(host.family) > 2
+
+        process.send_signal(number)
+        process.stdout.read()
+        process.wait(30)
+        until(lambda: gone(host), seconds=10)
+
+    assert cluster.exists() == (number == signal.SIGKILL)
+    shutil.rmtree(cluster.parent, ignore_errors=True)

@@ -59,6 +59,12 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def title_key(document: Document) -> str:
+    """Titles are sorted without accents too."""
+    letters = unicodedata.normalize("NFKD", fold(document.title))
+    return "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
+
+
 def keyset(
     rows: Iterable[Row],
     *,
@@ -290,7 +296,7 @@ class FakeDocuments(_Repository):
             rows,
             after=after,
             limit=limit,
-            key=(lambda one: fold(one.title)) if by_title else created_at,
+            key=title_key if by_title else created_at,
             newest_first=query.sort is DocumentSort.NEWEST,
         )
         return [self._rows.saw(one) for one in page]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ CONDITIONS = st.one_of(
         lambda low: models.FieldCondition(key="part.ratio", range=models.Range(gt=low)), st.floats(0, 1, width=16)
     ),
     st.builds(
-        lambda day: models.FieldCondition(key="at", range=models.DatetimeRange(lte=f"2026-01-{day:02}T00:00:00Z")),
+        lambda day: models.FieldCondition(key="at", range=models.DatetimeRange(lte=datetime(2026, 1, day, tzinfo=UTC))),
         st.integers(1, 28),
     ),
     st.builds(lambda ids: models.HasIdCondition(has_id=ids), st.lists(st.integers(0, POINTS + 5), max_size=20)),

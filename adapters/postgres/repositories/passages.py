@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, insert, select
 
 from adapters.postgres.mapping import chunk_from, chunk_values, page_from, page_values
-from adapters.postgres.session import Session
+from adapters.postgres.session import Session, one_of
 from adapters.postgres.tables import chunks as chunks_table
 from adapters.postgres.tables import documents
 from adapters.postgres.tables import pages as pages_table
@@ -61,10 +61,10 @@ class PostgresPassages:
             )
             .join(documents, documents.c.id == chunks_table.c.document_id)
             .where(
-                chunks_table.c.id.in_(chunk_ids),
+                one_of(chunks_table.c.id, chunk_ids),
                 chunks_table.c.revision == documents.c.live_revision,
                 documents.c.deleted_at.is_(None),
-                documents.c.collection_id.in_(readable),
+                one_of(documents.c.collection_id, readable),
             )
         )
         return {

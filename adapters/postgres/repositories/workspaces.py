@@ -13,7 +13,7 @@ from adapters.postgres.mapping import (
     workspace_from,
     workspace_values,
 )
-from adapters.postgres.session import Session, after_key
+from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import (
     PK_MEMBERSHIPS,
     UQ_COLLECTIONS_NAME,
@@ -65,7 +65,7 @@ class PostgresWorkspaces:
         """Every workspace with an active owner, oldest first, each with its longest-standing one."""
         owners = (
             select(memberships.c.workspace_id, memberships.c.user_id)
-            .distinct(memberships.c.workspace_id)
+            .ext(postgresql.distinct_on(memberships.c.workspace_id))
             .join(users, users.c.id == memberships.c.user_id)
             .where(memberships.c.role == int(Role.OWNER), users.c.disabled_at.is_(None))
             .order_by(memberships.c.workspace_id, memberships.c.joined_at, memberships.c.user_id)
@@ -172,7 +172,7 @@ class PostgresCollections:
         """Documents that are not deleted; collections without any are 0."""
         counted = await self._session.all(
             select(documents.c.collection_id, func.count().label("documents"))
-            .where(documents.c.collection_id.in_(collection_ids), documents.c.deleted_at.is_(None))
+            .where(one_of(documents.c.collection_id, collection_ids), documents.c.deleted_at.is_(None))
             .group_by(documents.c.collection_id)
         )
         return dict.fromkeys(collection_ids, 0) | {row["collection_id"]: row["documents"] for row in counted}

@@ -1,0 +1,369 @@
+"""What repositories of documents and their passages keep."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from application.errors import AlreadyExists, ConcurrentChange
+from application.ports.repositories import DocumentQuery, DocumentSort
+from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
+from domain.ids import ChunkId, DocumentId
+from domain.passages import DocumentRef
+from domain.workspaces import Visibility
+from tests.contracts.units import (
+    NOW,
+    Team,
+    Units,
+    found_team,
+    make_chunk,
+    make_collection,
+    make_document,
+    make_page,
+    new_id,
+)
+
+LATER = NOW + timedelta(hours=1)
+
+
+async def test_documents_come_back_in_every_state(units: Units) -> None:
+    """Each column survives, tombstones included."""
+    team = await found_team(units)
+    queued = make_document(
+        team, tags=("a", 'b "quoted"'), metadata={"year": 2026, "draft": True, "score": 0.5, "by": "Ø"}, title="Ümlaut"
+    )
+    states = [
+        queued.started(Stage.EMBEDDING, 0.25, LATER),
+        queued.failed(Failure(code=FailureCode.PARSE_TIMEOUT, message="Too slow."), LATER),
+        queued.completed(page_count=3, chunk_count=7, language="en", now=LATER),
+        queued.deleted(LATER),
+    ]
+    async with units.begin(team.id) as work:
+        await work.documents.add(queued)
+        assert queued == await work.documents.get(queued.id)
+        for number, state in enumerate(states):
+            state = evolve(state, version=queued.version + number)  # noqa: PLW2901 each follows the one before
+            await work.documents.save(state)
+            assert state == await work.documents.get(queued.id)
+            assert {queued.id: state} == await work.documents.get_many([queued.id, DocumentId(new_id())])
+        assert await work.documents.get(DocumentId(new_id())) is None
+        assert await work.documents.get_many([]) == {}
+
+
+async def test_stored_documents_carry_no_events(units: Units) -> None:
+    """What was recorded is not recorded again by whoever loads it."""
+    team = await found_team(units)
+    document = make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        stored = await work.documents.get(document.id)
+
+        assert stored is not None
+        assert stored.events == ()
+
+
+async def test_the_same_bytes_are_found_and_refused_until_deleted(units: Units) -> None:
+    """Unique among what is not deleted, in one collection."""
+    team = await found_team(units)
+    other = make_collection(team.id)
+    first, again = make_document(team, "bytes"), make_document(team, "bytes")
+    elsewhere = make_document(team, "bytes", collection_id=other.id)
+    async with units.begin(team.id) as work:
+        await work.collections.add(other)
+        await work.documents.add(first)
+        await work.documents.add(elsewhere)
+        with pytest.raises(AlreadyExists) as caught:
+            await work.documents.add(again)
+        assert first == await work.documents.find_duplicate(team.collection.id, first.sha256)
+        assert await work.documents.find_duplicate(team.collection.id, "0" * 64) is None
+
+        await work.documents.save(first.deleted(NOW))
+        assert await work.documents.find_duplicate(team.collection.id, first.sha256) is None
+        await work.documents.add(again)
+        assert again == await work.documents.find_duplicate(team.collection.id, first.sha256)
+
+    assert caught.value.constraint == "uq_documents_collection_sha256"
+
+
+async def test_a_revision_or_a_move_onto_taken_bytes_is_refused(units: Units) -> None:
+    """Saving keeps the same uniqueness as adding."""
+    team = await found_team(units)
+    taken, other = make_document(team, "taken"), make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(taken)
+        await work.documents.add(other)
+        revised = other.revised(
+            filename="x.pdf", media_type="application/pdf", size=1, sha256=taken.sha256, file_key="k", now=NOW
+        )
+        with pytest.raises(AlreadyExists) as caught:
+            await work.documents.save(revised)
+
+    assert caught.value.constraint == "uq_documents_collection_sha256"
+
+
+async def test_progress_is_noted_for_the_revision_worked_on(units: Units) -> None:
+    """Without a version, clamped to 0..1; refused for older revisions, finished and deleted documents."""
+    team = await found_team(units)
+    document = make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        assert await work.documents.report(document.id, 1, Stage.PARSING, 1.5, LATER)
+        stored = await work.documents.get(document.id)
+        assert stored == document.started(Stage.PARSING, 1.0, LATER)
+        assert not await work.documents.report(document.id, 2, Stage.PARSING, 0.5, LATER)
+        assert not await work.documents.report(DocumentId(new_id()), 1, Stage.PARSING, 0.5, LATER)
+
+        ready = document.completed(page_count=1, chunk_count=1, language=None, now=LATER)
+        await work.documents.save(ready)
+        assert not await work.documents.report(document.id, 1, Stage.PARSING, 0.5, LATER)
+        again = ready.reindexed(LATER)
+        await work.documents.save(again)
+        assert not await work.documents.report(document.id, 1, Stage.PARSING, 0.5, LATER)
+        assert await work.documents.report(document.id, 2, Stage.PARSING, 0.5, LATER)
+        await work.documents.save(again.deleted(LATER))
+        assert not await work.documents.report(document.id, 2, Stage.PARSING, 0.5, LATER)
+
+
+async def _titles(units: Units, team: Team, query: DocumentQuery) -> list[str]:
+    """All pages of two, joined."""
+    titles: list[str] = []
+    after: DocumentId | None = None
+    async with units.begin(team.id) as work:
+        while page := await work.documents.page(team.id, query, limit=2, after=after):
+            titles += [document.title for document in page]
+            after = page[-1].id
+    return titles
+
+
+async def _shelf(units: Units) -> tuple[Team, DocumentQuery]:
+    team = await found_team(units)
+    hidden = make_collection(team.id, "Hidden", visibility=Visibility.RESTRICTED)
+    async with units.begin(team.id) as work:
+        await work.collections.add(hidden)
+        for minutes, title, filename, tags in (
+            (1, "banana", "1.pdf", ("fruit",)),
+            (2, "Apple", "2.pdf", ("fruit", "red")),
+            (3, "cherry 100%", "3_a.pdf", ("red",)),
+            (3, "Ärger", "4.pdf", ()),
+            (5, "apple", "STRASSE.pdf", ()),
+        ):
+            now = NOW + timedelta(minutes=minutes)
+            await work.documents.add(make_document(team, title=title, filename=filename, tags=tags, now=now))
+        await work.documents.add(make_document(team, title="secret", collection_id=hidden.id))
+        gone = make_document(team, title="gone")
+        await work.documents.add(gone)
+        await work.documents.save(gone.deleted(NOW))
+        await work.commit()
+    return team, DocumentQuery(readable=frozenset({team.collection.id}))
+
+
+async def test_documents_are_listed_in_each_order(units: Units) -> None:
+    """Page by page, each once: by age both ways, by title in any case, ties by id."""
+    team, query = await _shelf(units)
+    newest = ["apple", "Ärger", "cherry 100%", "Apple", "banana"]
+
+    assert newest == await _titles(units, team, query)
+    assert newest[::-1] == await _titles(units, team, evolve(query, sort=DocumentSort.OLDEST))
+    assert await _titles(units, team, evolve(query, sort=DocumentSort.TITLE)) == [
+        "Apple",
+        "apple",
+        "Ärger",
+        "banana",
+        "cherry 100%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "titles"),
+    [
+        ({"tag": "fruit"}, ["Apple", "banana"]),
+        ({"tag": "fruit", "text": "APPLE"}, ["Apple"]),
+        ({"text": "appl"}, ["apple", "Apple"]),
+        ({"text": "straße"}, ["apple"]),
+        ({"text": "ÄRG"}, ["Ärger"]),
+        ({"text": "%"}, ["cherry 100%"]),
+        ({"text": "3_a"}, ["cherry 100%"]),
+        ({"text": "_"}, ["cherry 100%"]),
+        ({"text": "/"}, []),
+        ({"text": "\\"}, []),
+        ({"status": DocumentStatus.READY}, []),
+        ({"readable": frozenset()}, []),
+    ],
+)
+async def test_documents_are_listed_by_what_is_asked(
+    units: Units, question: dict[str, object], titles: list[str]
+) -> None:
+    """Filters join; wildcards of SQL are ordinary characters; nothing readable shows nothing."""
+    team, query = await _shelf(units)
+
+    assert titles == await _titles(units, team, evolve(query, **question))
+
+
+async def test_a_collection_narrows_the_list(units: Units) -> None:
+    """Asked for a collection that is not readable, there is nothing."""
+    team, query = await _shelf(units)
+    async with units.begin(team.id) as work:
+        hidden = await work.collections.by_name(team.id, "Hidden")
+    assert hidden is not None
+
+    assert len(await _titles(units, team, evolve(query, collection_id=team.collection.id))) == 5
+    assert await _titles(units, team, evolve(query, collection_id=hidden.id)) == []
+    readable = frozenset({team.collection.id, hidden.id})
+    assert await _titles(units, team, evolve(query, readable=readable, collection_id=hidden.id)) == ["secret"]
+
+
+async def test_pages_of_documents_are_stable_while_others_upload(units: Units) -> None:
+    """A newer document does not push seen ones onto the next page."""
+    team, query = await _shelf(units)
+    async with units.begin(team.id) as work:
+        first = await work.documents.page(team.id, query, limit=2)
+        await work.documents.add(make_document(team, title="new", now=NOW + timedelta(days=1)))
+        second = await work.documents.page(team.id, query, limit=2, after=first[-1].id)
+
+        assert [document.title for document in second] == ["cherry 100%", "Apple"]
+        assert await work.documents.page(team.id, query, limit=2, after=DocumentId(new_id())) == []
+
+
+async def test_unfinished_documents_are_found_when_idle(units: Units) -> None:
+    """Queued and processing ones, longest untouched first, of all workspaces."""
+    team, other = await found_team(units), await found_team(units)
+    queued = make_document(team)
+    processing = make_document(other, now=NOW - timedelta(minutes=1))
+    busy = make_document(team, now=LATER)
+    ready = make_document(team)
+    deleted = make_document(team)
+    async with units.begin(None) as work:
+        for document in (queued, processing, busy, ready, deleted):
+            await work.documents.add(document)
+        await work.documents.report(processing.id, 1, Stage.PARSING, 0.1, NOW - timedelta(seconds=1))
+        await work.documents.save(ready.completed(page_count=None, chunk_count=0, language=None, now=NOW))
+        await work.documents.save(deleted.deleted(NOW))
+
+        found = await work.documents.unfinished(idle_since=LATER, limit=10)
+        assert [processing.id, queued.id] == [document.id for document in found]
+        assert [processing.id] == [d.id for d in await work.documents.unfinished(idle_since=LATER, limit=1)]
+
+
+async def test_only_deleted_documents_are_forgotten(units: Units) -> None:
+    """The row goes, with what still hangs on it; a living document stays."""
+    team = await found_team(units)
+    document = make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        await work.documents.forget(document.id)
+        assert document == await work.documents.get(document.id)
+        await work.documents.save(document.deleted(NOW))
+        await work.documents.forget(document.id)
+        await work.documents.forget(document.id)
+        assert await work.documents.get(document.id) is None
+
+
+async def _stored(units: Units, team: Team, chunks: int = 3) -> Document:
+    """A live document with chunks and two pages, committed."""
+    document = make_document(team)
+    live = document.completed(page_count=2, chunk_count=chunks, language="en", now=NOW)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        await work.passages.replace(
+            document.id, 1, [make_chunk(document.id, n) for n in range(chunks)], [make_page(1), make_page(2)]
+        )
+        await work.documents.save(live)
+        await work.commit()
+    return live
+
+
+async def test_passages_come_back_as_they_were_stored(units: Units) -> None:
+    """Chunks with their boxes, pages with their spans and text."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    bare = evolve(
+        make_chunk(document.id, 3), page_from=None, page_to=None, heading_path=(), boxes=(), text='"\\ \U0001d518'
+    )
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 1, [make_chunk(document.id, 0), bare], [make_page(1)])
+
+        assert [make_chunk(document.id, 0), bare] == await work.passages.of_document(document.id, 1, limit=10)
+        assert make_page(1) == await work.passages.read_page(document.id, 1, 1)
+        assert await work.passages.read_page(document.id, 1, 2) is None
+        assert await work.passages.read_page(document.id, 2, 1) is None
+
+
+async def test_replacing_a_revision_leaves_the_others(units: Units) -> None:
+    """Written twice, a revision is there once; an empty one is gone."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    new = [make_chunk(document.id, n, revision=2) for n in range(2)]
+    async with units.begin(team.id) as work:
+        for _ in range(2):
+            await work.passages.replace(document.id, 2, new, [make_page(1)])
+        assert new == await work.passages.of_document(document.id, 2, limit=10)
+        await work.passages.replace(document.id, 2, [], [])
+        assert await work.passages.of_document(document.id, 2, limit=10) == []
+        assert len(await work.passages.of_document(document.id, 1, limit=10)) == 3
+        assert make_page(2) == await work.passages.read_page(document.id, 1, 2)
+
+
+async def test_passages_of_a_vanished_document_are_refused(units: Units) -> None:
+    """Whoever was erased while being ingested stays erased."""
+    team = await found_team(units)
+    async with units.begin(team.id) as work:
+        with pytest.raises(ConcurrentChange):
+            await work.passages.replace(DocumentId(new_id()), 1, [], [])
+
+
+async def test_chunks_of_a_document_are_read_in_order_page_by_page(units: Units) -> None:
+    """From the ordinal after the one last seen."""
+    team = await found_team(units)
+    document = await _stored(units, team, chunks=5)
+    async with units.begin(team.id) as work:
+        first = await work.passages.of_document(document.id, 1, limit=2)
+        second = await work.passages.of_document(document.id, 1, limit=9, after=first[-1].ordinal)
+
+        assert [chunk.ordinal for chunk in (*first, *second)] == [0, 1, 2, 3, 4]
+
+
+async def test_only_live_readable_passages_are_found(units: Units) -> None:
+    """Old and new revisions, deleted documents and unreadable collections give nothing."""
+    team = await found_team(units)
+    document, deleted = await _stored(units, team), await _stored(units, team)
+    unready = make_document(team)
+    chunk, newer = make_chunk(document.id, 0), make_chunk(document.id, 0, revision=2)
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 2, [newer], [])
+        await work.documents.add(unready)
+        await work.passages.replace(unready.id, 1, [make_chunk(unready.id, 0)], [])
+        await work.documents.save(deleted.deleted(NOW))
+        asked = [
+            chunk.id,
+            newer.id,
+            make_chunk(deleted.id, 0).id,
+            make_chunk(unready.id, 0).id,
+            ChunkId(new_id()),
+        ]
+        found = await work.passages.live(asked, readable=frozenset({team.collection.id}))
+        unreadable = await work.passages.live(asked, readable=frozenset())
+
+    assert [chunk.id] == list(found)
+    assert chunk == found[chunk.id].chunk
+    assert found[chunk.id].document == DocumentRef(
+        id=document.id,
+        title=document.title,
+        filename=document.filename,
+        media_type=document.media_type,
+        collection_id=team.collection.id,
+    )
+    assert unreadable == {}
+
+
+async def test_passages_are_removed_by_age_or_altogether(units: Units) -> None:
+    """The number is that of chunks; removing again removes nothing."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 2, [make_chunk(document.id, 0, revision=2)], [make_page(1)])
+        assert await work.passages.remove(document.id, before_revision=2) == 3
+        assert await work.passages.read_page(document.id, 1, 1) is None
+        assert make_page(1) == await work.passages.read_page(document.id, 2, 1)
+        assert await work.passages.remove(document.id) == 1
+        assert await work.passages.remove(document.id) == 0
+        assert await work.passages.read_page(document.id, 2, 1) is None

@@ -1,0 +1,83 @@
+"""Sparse vectors: what finds what, and in which language."""
+
+import pytest
+
+from adapters.qdrant.languages import language_of
+from adapters.qdrant.sparse import identifiers, sparse_of_passage, sparse_of_question
+
+
+def overlap(passage: str, question: str, *, written_in: str | None = None, asked_in: str | None = None) -> float:
+    """The score without idf."""
+    weights = sparse_of_passage(passage, written_in)
+    asked = sparse_of_question(question, asked_in)
+    stored = dict(zip(weights.indices, weights.values, strict=True))
+    return sum(value * stored.get(index, 0.0) for index, value in zip(asked.indices, asked.values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("passage", "question"),
+    [
+        ("Customers who cancelled are refunded", "what about cancelling?"),
+        ("Die Verträge werden gekündigt und das ist so", "der Vertrag wird"),
+        ("深度学习模型需要大量数据", "学习"),
+        ("東京は日本の首都です", "首都"),
+        ("the pump VA004 leaks", "va004"),
+        ("it fails with ERR_42 at once", "ERR_42"),
+        ("released as v2.3.1 in May", "v2.3.1"),
+        ("the code is written in C++", "C++"),
+        ("founded in 1994 by two", "1994"),
+        ("Renault und Peugeot sind Hersteller", "how does Peugeot do it?"),
+    ],
+)
+def test_is_found(passage: str, question: str) -> None:
+    """A question shares tokens with the passage that answers it, without either language being told."""
+    assert overlap(passage, question) > 0
+
+
+def test_identifiers_are_exact() -> None:
+    """A neighbour's number scores less than the number that is meant."""
+    assert overlap("ERR_42 was raised", "ERR_42") > overlap("ERR_43 was raised", "ERR_42")
+
+
+def test_a_stem_of_the_named_language() -> None:
+    """The language that is given decides, in whatever form it comes."""
+    assert overlap("Häuser", "Haus", written_in="de-AT", asked_in="DE") > 0
+    assert overlap("Häuser", "Haus", written_in="tlh", asked_in=None) == 0
+
+
+@pytest.mark.parametrize("text", ["", "?!", "the of and"])
+def test_nothing_to_look_for(text: str) -> None:
+    """A question without words is empty, and none has a token twice."""
+    assert sparse_of_question(text, "en").indices == []
+
+
+def test_no_token_twice() -> None:
+    """An engine refuses a vector that names a token twice."""
+    for sparse in (sparse_of_passage("run running ERR_42 err 42 run", None), sparse_of_question("run running", None)):
+        assert len(sparse.indices) == len(set(sparse.indices)) == len(sparse.values)
+
+
+def test_identifiers() -> None:
+    """Names with marks or digits, whole and by their numbers; plain and hyphenated words are none."""
+    assert identifiers("Set max_size in v2.3.1, see well-known RFC-9110.") == "max_size v2.3.1 RFC-9110 9110"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the notice period of this contract?", "en"),
+        ("Wie lang ist die Kündigungsfrist in diesem Vertrag?", "de"),
+        ("¿Cuál es el plazo de este contrato?", "es"),
+        ("Quel est le délai de ce contrat ?", "fr"),
+        ("Каков срок этого договора?", "ru"),
+        ("ما هي مدة العقد؟", "ar"),
+        ("合同的期限是多久?", "zh"),
+        ("契約の期間はどのくらいですか", "ja"),
+        ("VA004", None),
+        ("42 + 17", None),
+        ("", None),
+    ],
+)
+def test_language_of(text: str, language: str | None) -> None:
+    """Scripts and stop words decide; without either nothing is guessed."""
+    assert language_of(text) == language
