@@ -279,8 +279,7 @@ async def test_the_answer_goes_on_without_readers(assembly: Assembly, ann: Actor
     await stream.aclose()  # type: ignore[attr-defined]
     gate.until.set()
     async with asyncio.timeout(5):
-        while assembly.use_cases.answer_runs.active:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*assembly.use_cases.answer_runs._tasks.values())
 
     assert (await assembly.use_cases.show_message(ann, message_id=asked.answer.id)).content == "One. Two."
 
