@@ -1,5 +1,6 @@
 """Connections to Redis or Valkey, and the one place where their errors are translated."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -60,3 +61,12 @@ def redis_errors() -> Iterator[None]:
         yield
     except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
         raise CacheUnavailable(f"Redis cannot be used: {type(error).__name__}.") from error
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel until it is over. Once may not be enough: redis-py can swallow a cancellation that meets an answer."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # looked at, so that it is not reported as lost

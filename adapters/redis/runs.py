@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from adapters.redis.client import RedisClient, redis_errors
+from adapters.redis.client import RedisClient, end, redis_errors
 from adapters.redis.wakeups import Wakeups
 from application.errors import CacheUnavailable
 from application.ports.runs import RunEvent, RunLog
@@ -95,7 +95,7 @@ class RedisRuns(RunLog):
     async def _fetch(self, key: str, follower: "_Follower") -> None:
         """Fetch events until the last one, or until the run is gone."""
         with self._wakeups.listen(key) as news:
-            while not follower.has_last:
+            while not (follower.has_last or follower.is_over):
                 news.clear()
                 with redis_errors():
                     entries = await self._client.xrange(key, min=f"{len(follower.events) + 1}-0", count=_BATCH)
@@ -105,7 +105,8 @@ class RedisRuns(RunLog):
                     await follower.add([_event(entry_id, fields) for entry_id, fields in entries])
                 else:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), _LOOK_SECONDS)
+                        async with asyncio.timeout(_LOOK_SECONDS):
+                            await news.wait()
 
     def _key(self, message_id: MessageId, part: str = "events") -> str:
         return f"{self._namespace}{{{message_id}}}:{part}"  # braces: in a cluster both lie together
@@ -147,9 +148,9 @@ class _Follower:
             self.moved.notify_all()
 
     async def stop(self) -> None:
+        self.is_over = True
         if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await end(self.task)
 
 
 def _event(entry_id: Any, fields: Any) -> RunEvent:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
 
-from adapters.redis.client import RedisClient
+from adapters.redis.client import RedisClient, end
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +46,7 @@ class Wakeups:
     async def aclose(self) -> None:
         """End the connection."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def _run(self) -> None:
         while self._waiting:
@@ -82,9 +80,7 @@ class Wakeups:
                         reader.result()
             finally:
                 if reader is not None:
-                    reader.cancel()
-                    with suppress(asyncio.CancelledError, Exception):
-                        await reader
+                    await end(reader)
 
     async def _read(self, pubsub: Any) -> None:
         while True:

@@ -18,6 +18,7 @@ MEMORY_KIB: Final = 19 * 1024
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
 _NEVER_COMMON: Final = 64  # characters that are looked at; the longest password on the list is shorter
+_TRIVIAL_UNIT: Final = 2  # "aaaa…" and "abab…" need no list
 _PADDING: Final = "0123456789!?.,-_*#@$%&+= "
 
 
@@ -68,7 +69,8 @@ class Argon2Passwords(PasswordHasher):
         stem = folded.rstrip(_PADDING)
         if len(stem) * 2 < len(folded):
             stem = folded
-        return any(_smallest_period(candidate) in self._common for candidate in {folded, stem})
+        units = {_smallest_period(folded), _smallest_period(stem)}
+        return any(len(unit) <= _TRIVIAL_UNIT or unit in self._common for unit in units)
 
     def close(self) -> None:
         """End the threads; hashes that wait are dropped."""
@@ -87,9 +89,8 @@ def _encoded(password: str) -> bytes:
 
 
 def _smallest_period(text: str) -> str:
-    """The shortest string whose repetition is `text`; single characters stand for a run of six, as on the list."""
-    period = text[: (text + text).find(text, 1)]
-    return period * 6 if len(period) == 1 else period
+    """The shortest string whose repetition is `text`, often `text` itself."""
+    return text[: (text + text).find(text, 1)]
 
 
 def _common_passwords() -> frozenset[str]:
