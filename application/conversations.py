@@ -1,9 +1,9 @@
 """Conversations with the model, and the messages in them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.answer_runs import AnswerRuns
 from application.answering import AnswerOrder, WriteAnswer
@@ -49,6 +49,23 @@ async def own_message(work: UnitOfWork, actor: Actor, message_id: MessageId) -> 
         raise NotFound("There is no such message.")
     await own_conversation(work, actor, message.conversation_id)
     return message
+
+
+async def with_readable_citations(work: UnitOfWork, actor: Actor, messages: Sequence[Message]) -> list[Message]:
+    """The messages without citations of documents that are gone, or not for the actor's eyes any more."""
+    cited = {citation.document_id for message in messages for citation in message.citations}
+    if not cited:
+        return list(messages)
+    documents = await work.documents.get_many(list(cited))
+    readable = {
+        document.id
+        for document in documents.values()
+        if not document.is_deleted and actor.can_read(document.collection_id)
+    }
+    return [
+        evolve(message, citations=tuple(c for c in message.citations if c.document_id in readable))
+        for message in messages
+    ]
 
 
 @frozen(kw_only=True)
@@ -136,7 +153,8 @@ class ListMessages:
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
             await own_conversation(work, actor, conversation_id)
-            return await work.messages.page(conversation_id, limit=limit, after=after)
+            messages = await work.messages.page(conversation_id, limit=limit, after=after)
+            return await with_readable_citations(work, actor, messages)
 
 
 @frozen(kw_only=True)
@@ -149,7 +167,8 @@ class ShowMessage:
         """`NotFound` when it is not in a conversation of the actor."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
-            return await own_message(work, actor, message_id)
+            [message] = await with_readable_citations(work, actor, [await own_message(work, actor, message_id)])
+        return message
 
 
 @frozen(kw_only=True)
@@ -291,7 +310,7 @@ class ReadAnswer:
     async def _retold(self, actor: Actor, message: Message) -> list[RunEvent]:
         """A short stream made of the message itself."""
         async with self.begin(actor.workspace_id) as work:
-            message = await own_message(work, actor, message.id)
+            [message] = await with_readable_citations(work, actor, [await own_message(work, actor, message.id)])
             question = await work.messages.get(message.parent_id) if message.parent_id else None
         view = message_view(message)
         told: list[tuple[str, Mapping[str, Any]]] = [

@@ -14,7 +14,6 @@ from domain.access import Action, Actor
 from domain.documents import Document, check_metadata, check_tags, check_title, clean_filename
 from domain.errors import EmptyDocument, NotFound, StaleVersion, UnsupportedMediaType
 from domain.ids import CollectionId, DocumentId, WorkspaceId
-from domain.passages import Chunk, Page
 from domain.workspaces import Collection
 
 
@@ -345,81 +344,3 @@ class ReindexDocument:
             await work.documents.save(document)
             await work.commit()
         return document
-
-
-@frozen(kw_only=True)
-class Original:
-    """The bytes as they were uploaded."""
-
-    document: Document
-    size: int
-    content: AsyncIterator[bytes]
-
-
-@frozen(kw_only=True)
-class DownloadOriginal:
-    """The original bytes, whole or a range."""
-
-    begin: UnitOfWorkFactory
-    files: FileStore
-
-    async def __call__(
-        self, actor: Actor, *, document_id: DocumentId, start: int = 0, end: int | None = None
-    ) -> Original:
-        """`[start, end)`; `NotFound` when the document does not exist for this actor."""
-        actor.require(Action.DOCUMENT_READ)
-        async with self.begin(actor.workspace_id) as work:
-            document = await readable_document(work, actor, document_id)
-        return Original(
-            document=document,
-            size=document.size,
-            content=self.files.get(document.file_key, start=start, end=end),
-        )
-
-
-@frozen(kw_only=True)
-class ListChunks:
-    """The passages of a document's live revision, in reading order."""
-
-    begin: UnitOfWorkFactory
-
-    async def __call__(
-        self, actor: Actor, *, document_id: DocumentId, limit: int, after: int | None = None
-    ) -> list[Chunk]:
-        """Empty while nothing is live yet; `NotFound` when the document does not exist for this actor."""
-        actor.require(Action.DOCUMENT_READ)
-        async with self.begin(actor.workspace_id) as work:
-            document = await readable_document(work, actor, document_id)
-            if document.live_revision is None:
-                return []
-            return await work.passages.of_document(document.id, document.live_revision, limit=limit, after=after)
-
-
-@frozen(kw_only=True)
-class PageText:
-    """A page with its text."""
-
-    page: Page
-    text: str
-
-
-@frozen(kw_only=True)
-class ShowPage:
-    """One page of a document's live revision, with the places of its lines."""
-
-    begin: UnitOfWorkFactory
-
-    async def __call__(self, actor: Actor, *, document_id: DocumentId, number: int) -> PageText:
-        """`NotFound` when there is no such document or page."""
-        actor.require(Action.DOCUMENT_READ)
-        async with self.begin(actor.workspace_id) as work:
-            document = await readable_document(work, actor, document_id)
-            found = (
-                await work.passages.read_page(document.id, document.live_revision, number)
-                if document.live_revision is not None
-                else None
-            )
-        if found is None:
-            raise NotFound("The document has no such page, or is not ready yet.")
-        page, text = found
-        return PageText(page=page, text=text)

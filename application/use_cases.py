@@ -8,6 +8,7 @@ from attrs import frozen
 from application import (
     authentication,
     conversations,
+    document_contents,
     documents,
     ingestion,
     knowledge,
@@ -95,9 +96,9 @@ class UseCases:
     change_document: documents.ChangeDocument
     delete_document: documents.DeleteDocument
     reindex_document: documents.ReindexDocument
-    download_original: documents.DownloadOriginal
-    list_chunks: documents.ListChunks
-    show_page: documents.ShowPage
+    download_original: document_contents.DownloadOriginal
+    list_chunks: document_contents.ListChunks
+    show_page: document_contents.ShowPage
 
     # knowledge
     search: knowledge.SearchPassages
@@ -185,9 +186,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         change_document=documents.ChangeDocument(begin=begin, clock=clock),
         delete_document=documents.DeleteDocument(begin=begin, clock=clock),
         reindex_document=documents.ReindexDocument(begin=begin, clock=clock),
-        download_original=documents.DownloadOriginal(begin=begin, files=ports.files),
-        list_chunks=documents.ListChunks(begin=begin),
-        show_page=documents.ShowPage(begin=begin),
+        download_original=document_contents.DownloadOriginal(begin=begin, files=ports.files),
+        list_chunks=document_contents.ListChunks(begin=begin),
+        show_page=document_contents.ShowPage(begin=begin),
         search=search,
         start_conversation=start,
         show_conversation=conversations.ShowConversation(begin=begin),

@@ -17,6 +17,8 @@ from domain.sentences import sentences, trimmed
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
+TARGET_TOKENS: Final = 200  # small enough to be about one thing, and room for headings in a window of 256
+_OVERLAP_SHARE: Final = 5
 _HEADING_SHARE: Final = 4  # headings may take one such part of the embedder's window
 _SMALL_SHARE: Final = 4  # a piece below such a part of the target is joined to its neighbour
 _HEADING_CHARS: Final = 300
@@ -67,16 +69,19 @@ def cut(
     revision: int,
     count_tokens: CountTokens,
     max_tokens: int,
-    target_tokens: int = 200,
-    overlap_tokens: int = 40,
+    target_tokens: int | None = None,
+    overlap_tokens: int | None = None,
 ) -> list[Chunk]:
     """The passages of a document, in reading order.
 
     ``count_tokens(texts)`` gives the embedder's token counts, without special tokens; `max_tokens` is its window.
     No `text_to_embed` is longer than the window, except where one single character is. All text that is not white
     space is in some chunk. Neighbours of one section share about a sentence, `overlap_tokens` at most.
+    By default `target_tokens` is `TARGET_TOKENS`, or the window where that is smaller, and the overlap a fifth of it.
     Raises ValueError unless ``0 <= overlap_tokens < target_tokens <= max_tokens``.
     """
+    target_tokens = min(TARGET_TOKENS, max_tokens) if target_tokens is None else target_tokens
+    overlap_tokens = target_tokens // _OVERLAP_SHARE if overlap_tokens is None else overlap_tokens
     if not 0 <= overlap_tokens < target_tokens <= max_tokens:
         raise ValueError("needs 0 <= overlap_tokens < target_tokens <= max_tokens")
     cutter = _Cutter(document.text, count_tokens, max_tokens, target_tokens, overlap_tokens)

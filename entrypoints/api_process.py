@@ -26,7 +26,7 @@ async def run(descriptor: int) -> None:
                 await super().shutdown(sockets)
 
         config = uvicorn.Config(
-            create_app(host.container),
+            create_app(host.container, metrics=host.container.metrics()),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -36,6 +36,7 @@ from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
 from application.use_cases import Policy, Ports, assemble
 from entrypoints.settings import Settings
+from entrypoints.telemetry import MeasuredLog, Metrics
 
 NEEDED: Final = frozenset({"postgres", "qdrant", "files"})  # without these no request can be served
 
@@ -179,6 +180,8 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    metrics = providers.Singleton(Metrics)
+
     ports = providers.Singleton(
         Ports,
         begin=begin,
@@ -194,7 +197,7 @@ class Container(containers.DeclarativeContainer):
         tokens=providers.Singleton(_tokens, settings),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
-        log=providers.Callable(structlog.get_logger, "application"),
+        log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
 

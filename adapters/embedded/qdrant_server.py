@@ -33,7 +33,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.embedded import qdrant_queries as queries
 from adapters.embedded import qdrant_translate as translate
+from adapters.embedded import qdrant_updates as updates
+from adapters.embedded.qdrant_collections import payload_index
 from adapters.embedded.qdrant_shards import (
     Collection,
     EngineFailed,
@@ -101,7 +104,7 @@ class _Api:
         body = await _read(request, models.CreateFieldIndex)
         if body.field_schema is None:
             raise Unsupported("`field_schema` is needed by the embedded engine")
-        schema = translate.payload_index(body.field_schema)
+        schema = payload_index(body.field_schema)
         return self._apply(self._collection(request), edge.UpdateOperation.create_field_index(body.field_name, schema))
 
     async def delete_index(self, request: Request) -> Any:
@@ -117,26 +120,30 @@ class _Api:
         return {"operation_id": self._operations, "status": "completed"}
 
     async def upsert(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _upsert(await _read(request, _UPSERT)))
+        return self._apply(self._collection(request), updates.upsert(await _read(request, _UPSERT)))
 
     async def delete_points(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _delete(await _read(request, _SELECTOR)))
+        return self._apply(self._collection(request), updates.delete(await _read(request, _SELECTOR)))
 
     async def set_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _set_payload(await _read(request, models.SetPayload)))
+        return self._apply(self._collection(request), updates.set_payload(await _read(request, models.SetPayload)))
 
     async def overwrite_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _overwrite_payload(await _read(request, models.SetPayload)))
+        return self._apply(
+            self._collection(request), updates.overwrite_payload(await _read(request, models.SetPayload))
+        )
 
     async def delete_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _delete_payload(await _read(request, models.DeletePayload)))
+        return self._apply(
+            self._collection(request), updates.delete_payload(await _read(request, models.DeletePayload))
+        )
 
     async def clear_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), _clear_payload(await _read(request, _SELECTOR)))
+        return self._apply(self._collection(request), updates.clear_payload(await _read(request, _SELECTOR)))
 
     async def batch_update(self, request: Request) -> Any:
         body = await _read(request, models.UpdateOperations)
-        operations = [_operation(each) for each in body.operations]  # all are checked before any is applied
+        operations = [updates.operation(each) for each in body.operations]  # all are checked before any is applied
         collection = self._collection(request)
         return [self._apply(collection, each) for each in operations]
 
@@ -146,7 +153,7 @@ class _Api:
         body = await _read(request, models.PointRequest)
         translate.only(body, "ids", "with_payload", "with_vector")
         ids: list[int | UUID | str] = [translate.point_id(each) for each in body.ids]
-        payload = translate.with_payload(body.with_payload, default=True)
+        payload = queries.with_payload(body.with_payload, default=True)
         with engine_errors():
             found = self._collection(request).shard.retrieve(ids, payload, body.with_vector or False)
         return [translate.record(each) for each in found]
@@ -156,11 +163,11 @@ class _Api:
         translate.only(body, "offset", "limit", "filter", "with_payload", "with_vector", "order_by")
         scroll = edge.ScrollRequest(
             offset=None if body.offset is None else translate.point_id(body.offset),
-            limit=translate.DEFAULT_LIMIT if body.limit is None else body.limit,
-            filter=translate.filter_(body.filter),
-            with_payload=translate.with_payload(body.with_payload, default=True),
+            limit=queries.DEFAULT_LIMIT if body.limit is None else body.limit,
+            filter=queries.filter_(body.filter),
+            with_payload=queries.with_payload(body.with_payload, default=True),
             with_vector=body.with_vector or False,
-            order_by=translate.order_by(body.order_by),
+            order_by=queries.order_by(body.order_by),
         )
         with engine_errors():
             found, following = self._collection(request).shard.scroll(scroll)
@@ -169,103 +176,31 @@ class _Api:
     async def count(self, request: Request) -> Any:
         body = await _read(request, models.CountRequest)
         translate.only(body, "filter", "exact")
-        asked = edge.CountRequest(exact=body.exact is not False, filter=translate.filter_(body.filter))
+        asked = edge.CountRequest(exact=body.exact is not False, filter=queries.filter_(body.filter))
         with engine_errors():
             return {"count": self._collection(request).shard.count(asked)}
 
     async def facet(self, request: Request) -> Any:
         body = await _read(request, models.FacetRequest)
         translate.only(body, "key", "limit", "filter", "exact")
-        limit = translate.DEFAULT_LIMIT if body.limit is None else body.limit
-        asked = edge.FacetRequest(body.key, limit, bool(body.exact), translate.filter_(body.filter))
+        limit = queries.DEFAULT_LIMIT if body.limit is None else body.limit
+        asked = edge.FacetRequest(body.key, limit, bool(body.exact), queries.filter_(body.filter))
         with engine_errors():
             answer = self._collection(request).shard.facet(asked)
         return {"hits": [{"value": hit.value, "count": hit.count} for hit in answer.hits]}
 
     async def query(self, request: Request) -> Any:
-        asked = translate.query_request(await _read(request, models.QueryRequest))
+        asked = queries.query_request(await _read(request, models.QueryRequest))
         with engine_errors():
             found = self._collection(request).shard.query(asked)
         return {"points": [translate.scored(each) for each in found]}
 
     async def query_batch(self, request: Request) -> Any:
         body = await _read(request, models.QueryRequestBatch)
-        asked = [translate.query_request(each) for each in body.searches]
+        asked = [queries.query_request(each) for each in body.searches]
         shard = self._collection(request).shard
         with engine_errors():
             return [{"points": [translate.scored(each) for each in shard.query(one)]} for one in asked]
-
-
-def _targets(body: models.SetPayload | models.DeletePayload) -> tuple[list[Any] | None, edge.Filter | None]:
-    """The points that a change of payload is for: ids or a filter, exactly one of them."""
-    if (body.points is None) == (body.filter is None):
-        raise Unsupported("exactly one of `points` and `filter` is needed")
-    ids = None if body.points is None else [translate.point_id(each) for each in body.points]
-    return ids, translate.filter_(body.filter)
-
-
-def _upsert(body: models.PointsList | models.PointsBatch) -> edge.UpdateOperation:
-    translate.only(body, "points", "batch", "update_filter", "update_mode")
-    mode = {None: None, "upsert": edge.UpdateMode.Upsert, "insert_only": edge.UpdateMode.InsertOnly}.get(
-        body.update_mode, edge.UpdateMode.UpdateOnly
-    )
-    return edge.UpdateOperation.upsert_points(translate.points(body), translate.filter_(body.update_filter), mode)
-
-
-def _delete(body: models.PointIdsList | models.FilterSelector) -> edge.UpdateOperation:
-    translate.only(body, "points", "filter")
-    if isinstance(body, models.FilterSelector):
-        return edge.UpdateOperation.delete_points_by_filter(translate.filter_(body.filter) or edge.Filter())
-    return edge.UpdateOperation.delete_points([translate.point_id(each) for each in body.points])
-
-
-def _set_payload(body: models.SetPayload) -> edge.UpdateOperation:
-    translate.only(body, "payload", "points", "filter", "key")
-    ids, condition = _targets(body)
-    if condition is not None:
-        return edge.UpdateOperation.set_payload_by_filter(condition, body.payload, body.key)
-    return edge.UpdateOperation.set_payload(ids or [], body.payload, body.key)
-
-
-def _overwrite_payload(body: models.SetPayload) -> edge.UpdateOperation:
-    translate.only(body, "payload", "points", "filter", "key")
-    ids, condition = _targets(body)
-    if condition is not None:
-        return edge.UpdateOperation.overwrite_payload_by_filter(condition, body.payload, body.key)
-    return edge.UpdateOperation.overwrite_payload(ids or [], body.payload, body.key)
-
-
-def _delete_payload(body: models.DeletePayload) -> edge.UpdateOperation:
-    translate.only(body, "keys", "points", "filter")
-    ids, condition = _targets(body)
-    if condition is not None:
-        return edge.UpdateOperation.delete_payload_by_filter(condition, body.keys)
-    return edge.UpdateOperation.delete_payload(ids or [], body.keys)
-
-
-def _clear_payload(body: models.PointIdsList | models.FilterSelector) -> edge.UpdateOperation:
-    translate.only(body, "points", "filter")
-    if isinstance(body, models.FilterSelector):
-        return edge.UpdateOperation.clear_payload_by_filter(translate.filter_(body.filter) or edge.Filter())
-    return edge.UpdateOperation.clear_payload([translate.point_id(each) for each in body.points])
-
-
-def _operation(body: Any) -> edge.UpdateOperation:
-    match body:
-        case models.UpsertOperation():
-            return _upsert(body.upsert)
-        case models.DeleteOperation():
-            return _delete(body.delete)
-        case models.SetPayloadOperation():
-            return _set_payload(body.set_payload)
-        case models.OverwritePayloadOperation():
-            return _overwrite_payload(body.overwrite_payload)
-        case models.DeletePayloadOperation():
-            return _delete_payload(body.delete_payload)
-        case models.ClearPayloadOperation():
-            return _clear_payload(body.clear_payload)
-        case _:
-            raise Unsupported(f"{type(body).__name__} is not supported by the embedded engine")
 
 
 def _aliases(aliases: dict[str, str]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ import qdrant_edge as edge
 from attrs import define, field
 from qdrant_client.http import models
 
-from adapters.embedded.qdrant_translate import Unsupported, edge_config
+from adapters.embedded.qdrant_collections import edge_config
+from adapters.embedded.qdrant_translate import Unsupported
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 

@@ -54,5 +54,8 @@ class JobQueue(Protocol):
     """The writing side, part of a unit of work: jobs exist if and only if its transaction commits."""
 
     async def enqueue(self, jobs: Sequence[AnyJob], *, delay: timedelta | None = None) -> None:
-        """Add them. A job equal to one still waiting may be dropped: doing it once is enough."""
+        """Add them. A job equal to one waiting or running may be dropped where doing it once is enough.
+
+        Not so a description: it is always done after the change that asked for it.
+        """
         ...

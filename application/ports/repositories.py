@@ -2,8 +2,10 @@
 
 `get` returns None for a missing row; `add` raises `application.errors.AlreadyExists` where something is unique;
 `save` raises `application.errors.ConcurrentChange` when the stored version is not the one that was loaded
-(aggregates with a `version`: stored must equal ``entity.version - 1``, or be equal when nothing was bumped).
-Lists are keyset pages: `after` is the key of the last item seen, rows inserted meanwhile never shift a page.
+(aggregates with a `version`: stored must be the version loaded in this unit of work, or, where it was loaded in
+another, ``entity.version - 1``; a state whose version was not raised is saved where it was loaded).
+Lists are keyset pages: `after` is the key of the last item seen, rows inserted meanwhile never shift a page; a key
+that is not there any more ends the list.
 What is handed out are values: changing one changes nothing until it is saved.
 """
 
@@ -140,7 +142,7 @@ class Collections(Protocol):
         ...
 
     async def default(self, workspace_id: WorkspaceId) -> Collection:
-        """The collection that every workspace has."""
+        """The collection that every workspace has; `LookupError` where the workspace is missing."""
         ...
 
     async def add(self, collection: Collection) -> None:
@@ -246,7 +248,10 @@ class Passages(Protocol):
     async def replace(
         self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
     ) -> None:
-        """Store a revision's chunks, and its pages each with its text, in place of what was there for it."""
+        """Store a revision's chunks, and its pages each with its text, in place of what was there for it.
+
+        `ConcurrentChange` when the document's row is gone.
+        """
         ...
 
     async def live(

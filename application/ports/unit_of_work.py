@@ -51,7 +51,11 @@ class UnitOfWorkFactory(Protocol):
     """Makes units of work."""
 
     def __call__(self, workspace_id: WorkspaceId | None) -> UnitOfWork:
-        """A new one bound to a workspace; None for what has none yet (log in, register, maintenance)."""
+        """A new one bound to a workspace; None for what has none yet (log in, register, maintenance).
+
+        Bound, it sees the rows of its workspace and its members alone; writing elsewhere, changing people or
+        touching login sessions raises `PermissionError`: a mistake in the program.
+        """
         ...
 
     async def ping(self) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from application import documents
+from application import document_contents, documents
 from application.documents import Particulars
 from domain.documents import Document
 from domain.errors import Conflict, InvalidInput
@@ -134,7 +134,7 @@ async def revise_document(
     response_class=Response,
     operation_id="downloadDocument",
     summary="The original bytes",
-    description=about(documents.DownloadOriginal),
+    description=about(document_contents.DownloadOriginal),
     responses={
         200: {"description": "All of it", "content": {"application/octet-stream": {}}},
         206: {"description": "The range asked for", "content": {"application/octet-stream": {}}},

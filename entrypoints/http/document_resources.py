@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from application.documents import PageText
+from application.document_contents import PageText
 from application.knowledge import SearchOutcome
 from application.views import boxes_view, time_view
 from domain.documents import Document, DocumentStatus, FailureCode, Stage

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from application import documents
+from application import document_contents, documents
 from application.ports.repositories import DocumentQuery, DocumentSort
 from domain.documents import DocumentStatus
 from domain.ids import CollectionId, DocumentId
@@ -136,7 +136,7 @@ async def reindex_document(use_cases: UseCasesDep, actor: ActorDep, document_id:
     response_model=ChunksOut,
     operation_id="listChunks",
     summary="Passages of a document",
-    description=about(documents.ListChunks),
+    description=about(document_contents.ListChunks),
 )
 async def list_chunks(
     use_cases: UseCasesDep,
@@ -157,7 +157,7 @@ async def list_chunks(
     response_model=PageOut,
     operation_id="showPage",
     summary="One page of a document",
-    description=about(documents.ShowPage),
+    description=about(document_contents.ShowPage),
 )
 async def show_page(use_cases: UseCasesDep, actor: ActorDep, document_id: UUID, number: int) -> JSONResponse:
     """One page of a document."""

@@ -160,6 +160,15 @@ def test_settings_that_cannot_work_are_refused() -> None:
         cut_small(document(prose("x")), target=40, window=30)
 
 
+def test_a_small_window_makes_small_passages() -> None:
+    """Without settings the target follows the embedder."""
+    chunks = cut(
+        document(prose(" ".join([SENTENCE] * 30))), document_id=DOCUMENT, revision=1, count_tokens=words, max_tokens=50
+    )
+
+    assert max(chunk.token_count for chunk in chunks) <= 50
+
+
 BLOCKS = st.lists(
     st.tuples(
         st.sampled_from(BlockKind),

@@ -20,13 +20,13 @@ async def test_an_email_is_taken_once(http: httpx.AsyncClient) -> None:
 
     response = await http.post("/v1/auth/register", json=ACCOUNT | {"email": "ADA@example.ORG"})
 
-    assert (409, "email_taken") == (response.status_code, response.json()["code"])
+    assert (response.status_code, response.json()["code"]) == (409, "email_taken")
 
 
 async def test_a_weak_password_is_told_where_it_stands(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/auth/register", json=ACCOUNT | {"password": "short"})
 
-    assert (422, "weak_password") == (response.status_code, response.json()["code"])
+    assert (response.status_code, response.json()["code"]) == (422, "weak_password")
     assert response.json()["errors"][0]["pointer"] == "/password"
 
 
@@ -49,7 +49,7 @@ async def test_a_spent_refresh_token_ends_the_session(http: httpx.AsyncClient, a
     again = await http.post("/v1/auth/refresh", json={"refresh_token": ada.refresh_token})
     ended = await http.get("/v1/me", headers={"Authorization": f"Bearer {fresh['access_token']}"})
 
-    assert (401, "token_reused") == (again.status_code, again.json()["code"])
+    assert (again.status_code, again.json()["code"]) == (401, "token_reused")
     assert ended.status_code == 401
 
 
@@ -76,4 +76,4 @@ async def test_two_people_have_two_workspaces(http: httpx.AsyncClient, ada: Memb
 
     response = await bob.call("GET", ada.workspace)
 
-    assert (404, "not_found") == (response.status_code, response.json()["code"])
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")

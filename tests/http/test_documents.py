@@ -51,7 +51,7 @@ async def test_the_same_bytes_again_give_the_document_that_is_there(ada: Member,
     first = await ada.upload(TEXT.encode())
     again = await ada.upload(TEXT.encode(), name="other.txt")
 
-    assert (202, 200) == (first.status_code, again.status_code)
+    assert (first.status_code, again.status_code) == (202, 200)
     assert first.json()["id"] == again.json()["id"]
     assert len(assembly.stored_files()) == 1
 
@@ -92,7 +92,7 @@ async def test_a_body_that_breaks_off_leaves_nothing(ada: Member, assembly: Asse
     whole = form(FILE)
     response = await ada.call("POST", "documents", content=whole["content"][:-12], headers=whole["headers"])  # type: ignore[index]
 
-    assert (422, "malformed_multipart") == (response.status_code, response.json()["code"])
+    assert (response.status_code, response.json()["code"]) == (422, "malformed_multipart")
     assert assembly.stored_files() == []
 
 
@@ -117,7 +117,7 @@ async def test_a_body_without_length_is_cut_off_at_the_limit(ada: Member, assemb
     headers = {"Content-Type": "multipart/form-data; boundary=limit"}
     response = await ada.call("POST", "documents", content=endless(), headers=headers)
 
-    assert (413, "document_too_large") == (response.status_code, response.json()["code"])
+    assert (response.status_code, response.json()["code"]) == (413, "document_too_large")
     assert sent < 2 * 1024 * 1024
     assert assembly.stored_files() == []
 
@@ -135,9 +135,9 @@ async def test_lists_are_filtered_sorted_and_paged(ada: Member) -> None:
         )
 
     titles = []
-    cursor = None
+    cursor: str | None = None
     while True:
-        more = {} if cursor is None else {"cursor": cursor}
+        more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
         page = (await ada.call("GET", "documents", params={"limit": 2, "sort": "title", **more})).json()
         titles += [document["title"] for document in page["items"]]
         cursor = page["next_cursor"]
@@ -163,7 +163,7 @@ async def test_a_cursor_fits_its_own_list_only(ada: Member) -> None:
     nonsense = await ada.call("GET", "documents", params={"cursor": "Ω!"})
 
     for response in (other, damaged, nonsense):
-        assert (422, "invalid_cursor") == (response.status_code, response.json()["code"])
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_cursor")
     for limit in ("0", "201", "x"):
         assert (await ada.call("GET", "documents", params={"limit": limit})).status_code == 422
 
@@ -177,9 +177,9 @@ async def test_a_stale_change_is_refused(ada: Member) -> None:
     deleted = await ada.call("DELETE", url, headers={"If-Match": tag})
     any_version = await ada.call("PATCH", url, json={"title": "Any"}, headers={"If-Match": "*"})
 
-    assert (200, "New", ["a"]) == (first.status_code, first.json()["title"], first.json()["tags"])
+    assert (first.status_code, first.json()["title"], first.json()["tags"]) == (200, "New", ["a"])
     assert first.headers["etag"] != tag
-    assert (412, "stale_version") == (second.status_code, second.json()["code"])
+    assert (second.status_code, second.json()["code"]) == (412, "stale_version")
     assert deleted.status_code == 412
     assert any_version.status_code == 200
 
@@ -213,7 +213,7 @@ async def test_the_original_comes_back_whole_and_in_parts(ada: Member) -> None:
     changed = await ada.call("GET", url, headers={"Range": "bytes=0-2", "If-Range": '"other"'})
     cached = await ada.call("GET", url, headers={"If-None-Match": whole.headers["etag"]})
 
-    assert (200, TEXT) == (whole.status_code, whole.text)
+    assert (whole.status_code, whole.text) == (200, TEXT)
     assert whole.headers["accept-ranges"] == "bytes"
     assert whole.headers["content-disposition"].startswith("attachment; ")
     assert "filename*=UTF-8''Gr%C3%B6%C3%9Fe%20%25.txt" in whole.headers["content-disposition"]
@@ -222,7 +222,7 @@ async def test_the_original_comes_back_whole_and_in_parts(ada: Member) -> None:
     assert part.headers["content-length"] == "3"
     assert (206, TEXT[-5:]) == (tail.status_code, tail.text)
     assert (416, f"bytes */{len(TEXT)}") == (beyond.status_code, beyond.headers["content-range"])
-    assert (206, 200, 304) == (current.status_code, changed.status_code, cached.status_code)
+    assert (current.status_code, changed.status_code, cached.status_code) == (206, 200, 304)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ async def test_a_new_revision_is_queued(ada: Member, assembly: Assembly) -> None
 
     assert stale.status_code == 412
     assert response.status_code == 202
-    assert (2, "queued", "b.txt") == tuple(response.json()[key] for key in ("revision", "status", "filename"))
+    assert tuple(response.json()[key] for key in ("revision", "status", "filename")) == (2, "queued", "b.txt")
     searched = (await ada.call("POST", "search", json={"query": "tea"})).json()
     assert [found["document"]["id"] for found in searched["results"]] == [document["id"]]
 
@@ -277,8 +277,8 @@ async def test_chunks_and_pages_tell_their_places(ada: Member, assembly: Assembl
     page = await ada.call("GET", f"documents/{document['id']}/pages/2")
 
     assert document["status"] == "ready"
-    assert (0, 1) == (chunks["items"][0]["ordinal"], chunks["items"][0]["page_from"])
-    assert (2, "Second page there.") == (page.json()["page"], page.json()["text"])
+    assert (chunks["items"][0]["ordinal"], chunks["items"][0]["page_from"]) == (0, 1)
+    assert (page.json()["page"], page.json()["text"]) == (2, "Second page there.")
     for number in ("0", "3", "-1", "99999999999999", "x"):
         assert (await ada.call("GET", f"documents/{document['id']}/pages/{number}")).status_code == 404
 
@@ -299,7 +299,7 @@ async def test_reading_again_is_queued(ada: Member, assembly: Assembly) -> None:
 
     response = await ada.call("POST", f"documents/{document['id']}/reindex")
 
-    assert (202, "queued", 2) == (response.status_code, response.json()["status"], response.json()["revision"])
+    assert (response.status_code, response.json()["status"], response.json()["revision"]) == (202, "queued", 2)
 
 
 async def test_search_finds_passages_with_their_places(ada: Member, bob: Member, assembly: Assembly) -> None:
@@ -313,7 +313,7 @@ async def test_search_finds_passages_with_their_places(ada: Member, bob: Member,
 
     [result] = found["results"]
     assert result["document"]["id"] == document["id"]
-    assert ["Coffee"] == [result["text"][start:end] for start, end in result["highlights"]]
+    assert [result["text"][start:end] for start, end in result["highlights"]] == ["Coffee"]
     assert found["mode"] == "hybrid"
     assert other["results"] == foreign["results"] == []
     assert long.status_code == 200
@@ -331,11 +331,11 @@ async def test_collections(ada: Member) -> None:
     general = next(collection for collection in listed if collection["name"] == "General")
     closed = await ada.call("PATCH", f"collections/{general['id']}", json={"visibility": "restricted"})
 
-    assert (201, "workspace") == (made.status_code, made.json()["visibility"])
-    assert (409, "name_taken") == (taken.status_code, taken.json()["code"])
-    assert (200, "Hot", 1) == (changed.status_code, changed.json()["description"], changed.json()["document_count"])
-    assert (412, 409) == (stale.status_code, closed.status_code)
-    assert ["General", "Tea"] == [collection["name"] for collection in listed]
+    assert (made.status_code, made.json()["visibility"]) == (201, "workspace")
+    assert (taken.status_code, taken.json()["code"]) == (409, "name_taken")
+    assert (changed.status_code, changed.json()["description"], changed.json()["document_count"]) == (200, "Hot", 1)
+    assert (stale.status_code, closed.status_code) == (412, 409)
+    assert [collection["name"] for collection in listed] == ["General", "Tea"]
 
 
 async def test_workspaces(ada: Member, http: httpx.AsyncClient) -> None:
@@ -346,8 +346,8 @@ async def test_workspaces(ada: Member, http: httpx.AsyncClient) -> None:
     first = (await ada.call("GET", "/v1/workspaces", params={"limit": 1})).json()
     second = (await ada.call("GET", "/v1/workspaces", params={"limit": 1, "cursor": first["next_cursor"]})).json()
 
-    assert (201, "owner") == (made.status_code, made.json()["role"])
-    assert (200, 412) == (renamed.status_code, stale.status_code)
+    assert (made.status_code, made.json()["role"]) == (201, "owner")
+    assert (renamed.status_code, stale.status_code) == (200, 412)
     assert [f"/v1/workspaces/{item['id']}" for item in first["items"] + second["items"]] == [ada.workspace, url]
     assert second["next_cursor"] is None
     assert (await ada.call("GET", url)).json() == renamed.json()

@@ -67,7 +67,7 @@ async def test_a_reader_who_goes_away_ends_the_reading() -> None:
         ("application/json, Text/Event-Stream;q=0.9", True),
     ],
 )
-def test_who_wants_the_stream(accept: str | None, expected: bool) -> None:
+def test_who_wants_the_stream(accept: str | None, *, expected: bool) -> None:
     assert wants_events(accept) is expected
 
 

@@ -15,6 +15,8 @@ from tools.relocate import LAYERS, relocate_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytestmark = pytest.mark.timeout(300)  # seconds of work alone, minutes on a busy machine
+
 HOST = """
 import domain
 from uuid import uuid4
@@ -38,7 +40,7 @@ class Installed:
         """Run with nothing of this process's environment that could show it the checkout."""
         environment = {"PATH": f"{self.python.parent}:/usr/bin:/bin", "HOME": str(self.host), "LC_ALL": "C.UTF-8"}
         return subprocess.run(
-            command, cwd=cwd or self.host, env=environment, capture_output=True, text=True, check=False, timeout=110
+            command, cwd=cwd or self.host, env=environment, capture_output=True, text=True, check=False, timeout=240
         )
 
 

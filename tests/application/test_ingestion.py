@@ -1,0 +1,199 @@
+"""From upload to search and back out, whatever happens on the way."""
+
+import pytest
+
+from application.errors import EmbedderUnavailable, VectorsUnavailable
+from application.ports.jobs import IngestDocument
+from domain.access import Actor
+from domain.documents import DocumentStatus, FailureCode
+from domain.errors import EmptyDocument, NotFound, StaleVersion, TooLarge, UnsupportedMediaType
+from domain.passages import SearchMode
+from tests.application.conftest import bytes_of, member, upload
+from tests.fakes.assembly import Assembly
+
+TEXT = "The heron stands in the reeds.\n\nIt waits for fish."
+
+
+async def found(assembly: Assembly, actor: Actor, query: str) -> list[str]:
+    return [passage.document.title for passage in (await assembly.use_cases.search(actor, query=query)).passages]
+
+
+async def test_an_upload_becomes_searchable(assembly: Assembly, ann: Actor) -> None:
+    """The document is ready, its passages are its text, and a search finds it."""
+    document = await upload(assembly, ann, TEXT)
+
+    assert (document.status, document.live_revision, document.progress) == (DocumentStatus.READY, 1, 1.0)
+    chunks = await assembly.use_cases.list_chunks(ann, document_id=document.id, limit=10)
+    assert [TEXT[chunk.char_from : chunk.char_to] for chunk in chunks] == [chunk.text for chunk in chunks]
+    assert await found(assembly, ann, "heron") == ["notes.txt"]
+
+
+async def test_the_same_bytes_are_taken_once(assembly: Assembly, ann: Actor) -> None:
+    """A second upload gives the first document and leaves no second file."""
+    first = await upload(assembly, ann, TEXT)
+    files = assembly.stored_files()
+    second = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="again.txt")
+
+    assert (first.id, False) == (second.document.id, second.created)
+    assert files == assembly.stored_files()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [("", EmptyDocument), ("\0\0\0", UnsupportedMediaType), ("x" * 101, TooLarge)],
+    ids=["empty", "unknown", "too large"],
+)
+async def test_what_cannot_be_taken_leaves_nothing(
+    assembly: Assembly, ann: Actor, content: str, error: type[Exception]
+) -> None:
+    """A refused upload leaves no file and no row."""
+    from attrs import evolve
+
+    small = evolve(assembly.use_cases.upload_document, max_bytes=100)
+    with pytest.raises(error):
+        await small(ann, content=bytes_of(content), filename="x.bin")
+
+    assert assembly.stored_files() == []
+
+
+async def test_a_file_that_cannot_be_read_fails_with_a_reason(assembly: Assembly, ann: Actor) -> None:
+    """It ends failed, once, and other documents are not held up."""
+    assembly.parser.failures["application/pdf"] = FailureCode.ENCRYPTED_FILE
+    broken = await upload(assembly, ann, "%PDF-1.7", name="a.pdf")
+    good = await upload(assembly, ann, TEXT)
+
+    assert (broken.status, good.status) == (DocumentStatus.FAILED, DocumentStatus.READY)
+    assert broken.failure is not None
+    assert FailureCode.ENCRYPTED_FILE is broken.failure.code
+
+
+async def test_an_engine_that_is_down_is_for_the_queue(assembly: Assembly, ann: Actor) -> None:
+    """The job raises, so that the queue tries again; giving up ends the document as failed."""
+    assembly.embedder.down = True
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    job = IngestDocument(
+        workspace_id=ann.workspace_id, document_id=receipt.document.id, revision=1, size=receipt.document.size
+    )
+    with pytest.raises(EmbedderUnavailable):
+        await assembly.use_cases.handle_job(job)
+    assembly.embedder.down = False
+    await assembly.use_cases.handle_job(job)
+    await assembly.use_cases.handle_job(job)  # twice is harmless
+
+    document = await assembly.use_cases.show_document(ann, document_id=receipt.document.id)
+    assert DocumentStatus.READY is document.status
+
+
+async def test_giving_up_says_why(assembly: Assembly, ann: Actor) -> None:
+    """After the last attempt the document is failed, with the engine that was missing as the reason."""
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    job = IngestDocument(
+        workspace_id=ann.workspace_id, document_id=receipt.document.id, revision=1, size=receipt.document.size
+    )
+    await assembly.use_cases.handle_job.give_up(job, VectorsUnavailable("down"))
+
+    document = await assembly.use_cases.show_document(ann, document_id=receipt.document.id)
+    assert document.failure is not None
+    assert FailureCode.INDEXING_FAILED is document.failure.code
+    assert "Reindex" in document.failure.message
+
+
+async def test_a_revision_replaces_what_was_there(assembly: Assembly, ann: Actor) -> None:
+    """The old text is found until the new is ready, and never afterwards."""
+    document = await upload(assembly, ann, TEXT)
+    await assembly.use_cases.revise_document(
+        ann, document_id=document.id, content=bytes_of("The otter swims."), filename=None
+    )
+    assert await found(assembly, ann, "heron") == ["notes.txt"]
+
+    await assembly.worker().drain()
+
+    texts = [p.chunk.text for p in (await assembly.use_cases.search(ann, query="heron otter")).passages]
+    assert texts == ["The otter swims."]
+    assert len(assembly.stored_files()) == 1
+
+
+async def test_a_failed_revision_leaves_the_old_one_live(assembly: Assembly, ann: Actor) -> None:
+    """The document is failed, and what was there before still answers."""
+    document = await upload(assembly, ann, TEXT)
+    assembly.parser.failures["application/pdf"] = FailureCode.CORRUPT_FILE
+    await assembly.use_cases.revise_document(
+        ann, document_id=document.id, content=bytes_of("%PDF-1.7"), filename="a.pdf"
+    )
+    await assembly.worker().drain()
+
+    assert DocumentStatus.FAILED is (await assembly.use_cases.show_document(ann, document_id=document.id)).status
+    assert await found(assembly, ann, "heron") == ["notes.txt"]
+
+
+async def test_a_deleted_document_is_gone_at_once_and_wholly(assembly: Assembly, ann: Actor) -> None:
+    """No list, search or read shows it; after the job neither vector, chunk, file nor row is left."""
+    document = await upload(assembly, ann, TEXT)
+    await assembly.use_cases.delete_document(ann, document_id=document.id)
+
+    assert await found(assembly, ann, "heron") == []
+    with pytest.raises(NotFound):
+        await assembly.use_cases.show_document(ann, document_id=document.id)
+    await assembly.worker().drain()
+    assert assembly.stored_files() == []
+    assert await assembly.vectors.revisions(ann.workspace_id) == []
+
+
+async def test_deleting_while_it_is_read_leaves_nothing(assembly: Assembly, ann: Actor) -> None:
+    """A document deleted before its job runs is not brought back by it."""
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    await assembly.use_cases.delete_document(ann, document_id=receipt.document.id)
+    await assembly.worker().drain()
+
+    assert assembly.stored_files() == []
+    assert await assembly.vectors.revisions(ann.workspace_id) == []
+
+
+async def test_a_stale_version_changes_nothing(assembly: Assembly, ann: Actor) -> None:
+    """A change that names an old version is refused."""
+    document = await upload(assembly, ann, TEXT)
+    with pytest.raises(StaleVersion):
+        await assembly.use_cases.change_document(
+            ann, document_id=document.id, title="Other", version=document.version - 1
+        )
+
+    assert (await assembly.use_cases.show_document(ann, document_id=document.id)).title == "notes.txt"
+
+
+async def test_search_goes_on_by_words_without_the_embedder(assembly: Assembly, ann: Actor) -> None:
+    """Hybrid falls back to keyword and says so; semantic says that it cannot."""
+    await upload(assembly, ann, TEXT)
+    assembly.embedder.down = True
+
+    outcome = await assembly.use_cases.search(ann, query="heron")
+
+    assert (outcome.mode, len(outcome.passages)) == (SearchMode.KEYWORD, 1)
+    with pytest.raises(EmbedderUnavailable):
+        await assembly.use_cases.search(ann, query="heron", mode=SearchMode.SEMANTIC)
+
+
+async def test_other_workspaces_are_not_found(assembly: Assembly, ann: Actor) -> None:
+    """Neither a search nor a read crosses the border of a workspace."""
+    document = await upload(assembly, ann, TEXT)
+    bob = await member(assembly, "bob@example.org")
+
+    assert await found(assembly, bob, "heron") == []
+    with pytest.raises(NotFound):
+        await assembly.use_cases.show_document(bob, document_id=document.id)
+
+
+async def test_unfinished_documents_get_a_job_again(assembly: Assembly, ann: Actor) -> None:
+    """A document whose job was lost is queued again after a while, once."""
+    from datetime import timedelta
+
+    from attrs import evolve
+
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    assembly.begin.database.jobs.clear()
+    impatient = evolve(assembly.use_cases.requeue_unfinished, idle=timedelta(0))
+
+    assert await impatient() == 1
+    await assembly.worker().drain()
+    document = await assembly.use_cases.show_document(ann, document_id=receipt.document.id)
+    assert DocumentStatus.READY is document.status
+    assert await impatient() == 0
