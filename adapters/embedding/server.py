@@ -134,6 +134,8 @@ class EmbeddingServer:
         except ApplicationError as error:
             code = "loading" if error.retry_after else "model_failed"
             raise Refused(503, error.message, code=code, after=error.retry_after) from error
+        except Exception as error:
+            raise Refused(500, "The model failed on these texts.", code="model_failed") from error
 
     def _authorise(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -143,7 +145,7 @@ class EmbeddingServer:
     async def _parse(self, request: Request) -> EmbeddingRequest:
         try:
             body = json.loads(await _body(request))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(400, "The body is not JSON.") from error
         if not isinstance(body, dict):
             raise Refused(400, "The body is not a JSON object.")
@@ -155,12 +157,12 @@ class EmbeddingServer:
             raise Refused(400, "Only strings are embedded here; arrays of tokens are not taken.", param="input")
         if len(texts) > MAX_TEXTS:
             raise Refused(400, f"Give at most {MAX_TEXTS} texts at a time.", param="input")
-        if body.get("model") not in {None, self._name}:
+        if body.get("model") not in (None, self._name):
             raise Refused(404, f"The model here is {self._name}.", param="model", code="model_not_found")
-        if body.get("dimensions") not in {None, self._dimensions}:
+        if body.get("dimensions") not in (None, self._dimensions):
             raise Refused(400, f"The model gives {self._dimensions} dimensions.", param="dimensions")
         encoding = body.get("encoding_format", "float")
-        if encoding not in {"float", "base64"}:
+        if encoding not in ("float", "base64"):
             raise Refused(400, "Use float or base64.", param="encoding_format")
         priority = request.headers.get("x-priority", "passage")
         kind: Kind = "query" if priority == "query" else "passage"
