@@ -7,9 +7,11 @@ from adapters.parsing import pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import Line, PageLines, assemble, without_running_lines
+from adapters.parsing.pdf_layout import assemble
+from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from application.errors import ParsingFailed
+from domain.documents import FailureCode
 from domain.passages import ParsedDocument
 
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
@@ -26,7 +28,7 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
     if limits.pdf_reader == "pdfminer":
         pages, title, language = pdf_pdfminer.read_pages(source, limits)
     else:
-        pages, title, language = pdf_pdfium.read_pages(source, limits)
+        pages, title, language = _first_reading(source, limits)
         if (
             limits.pdf_reader == "auto"
             and len(pages) <= _SLOW_PAGES
@@ -39,11 +41,21 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
             "Run text recognition (OCR) over it and upload it again."
         )
     builder = DocumentBuilder(limits)
-    assemble(without_running_lines(pages), builder)
+    assemble(pages, builder)
     document = builder.finish(title=title, language=language)
     if not document.text.strip():
         raise no_text(_scanned(document.pages_without_text, len(pages)))
     return document
+
+
+def _first_reading(source: Source, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
+    """By PDFium, or by pdfminer what PDFium wants a password for: some encryptions open to one of them only."""
+    try:
+        return pdf_pdfium.read_pages(source, limits)
+    except ParsingFailed as error:
+        if limits.pdf_reader != "auto" or error.failure.code is not FailureCode.ENCRYPTED_FILE:
+            raise
+        return pdf_pdfminer.read_pages(source, limits)
 
 
 def garbled(pages: list[PageLines]) -> float:
