@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from adapters.parsing import pdf_pdfium, pdf_pdfminer
+from adapters.parsing import ocr, pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
@@ -35,6 +35,7 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
             and (garbled(pages) > MAX_GARBLED or incomplete(pages))
         ):
             pages = _better(pages, source, limits)
+    pages = _with_scanned(pages, source, limits)
     if any(page.lines for page in pages) and garbled(pages) > _USELESS:
         raise no_text(
             "The text in the PDF cannot be read: its fonts do not say which characters they show. "
@@ -56,6 +57,18 @@ def _first_reading(source: Source, limits: Limits) -> tuple[list[PageLines], str
         if limits.pdf_reader != "auto" or error.failure.code is not FailureCode.ENCRYPTED_FILE:
             raise
         return pdf_pdfminer.read_pages(source, limits)
+
+
+def _with_scanned(pages: list[PageLines], source: Source, limits: Limits) -> list[PageLines]:
+    """Also the pages that are pictures, where a recognizer is installed and as far as the time goes."""
+    empty = [page.number for page in pages if not page.lines]
+    reader = ocr.installed() if empty and limits.recognize else None
+    if reader is None:
+        return pages
+    try:
+        return ocr.recognized(pages, pdf_pdfium.pictures(source, empty), reader, seconds=limits.wall_seconds)
+    except ParsingFailed:
+        return pages  # PDFium does not open what pdfminer did
 
 
 def garbled(pages: list[PageLines]) -> float:

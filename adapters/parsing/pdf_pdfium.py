@@ -1,8 +1,9 @@
 """The first PDF reader: PDFium, fast and forgiving."""
 
 import ctypes
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
@@ -12,6 +13,7 @@ from pypdfium2 import raw
 
 from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
 from adapters.parsing.limits import Limits
+from adapters.parsing.ocr import DPI, Raster
 from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from domain.passages import Box
@@ -27,6 +29,7 @@ _GUTTER: Final = 8.0  # points
 _BOLD: Final = 600
 _FONT_NAME: Final = 128  # bytes that are read of it
 _BOLD_NAME: Final = re.compile(rb"bold|black|heavy|demi|CMBX|medi\b|-B\b", re.IGNORECASE)
+_MOST_PIXELS: Final = 25_000_000  # of a page's picture
 _TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
 
 
@@ -59,6 +62,28 @@ def read_pages(source: Source, limits: Limits) -> tuple[list[PageLines], str | N
         pages.append(page)
     title = document.get_metadata_dict().get("Title")
     return pages, title, _language(document)
+
+
+def pictures(source: Source, numbers: Sequence[int]) -> Iterator[Raster]:
+    """These pages as they are shown, where anything is drawn on them, one at a time."""
+    with _translated():
+        document = pypdfium2.PdfDocument(source.path or source.data)
+    for number in numbers:
+        try:
+            page = document[number - 1]
+            if next(page.get_objects(max_depth=1), None) is None:
+                continue
+            width, height = page.get_size()
+            scale = min(DPI / 72, math.sqrt(_MOST_PIXELS / max(width * height, 1)))
+            bitmap = page.render(scale=scale, grayscale=True)
+        except pypdfium2.PdfiumError:
+            continue
+        data = bytes(bitmap.buffer)
+        rows = range(0, bitmap.height * bitmap.stride, bitmap.stride)
+        pixels = b"".join(data[start : start + bitmap.width] for start in rows)
+        yield Raster(number, bitmap.width, bitmap.height, scale, pixels)
+        bitmap.close()
+        page.close()
 
 
 def _language(document: Any) -> str | None:
