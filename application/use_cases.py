@@ -8,18 +8,24 @@ from attrs import frozen
 from application import (
     authentication,
     conversations,
+    deleting,
     document_contents,
     documents,
+    erasure,
     ingestion,
+    job_handling,
     knowledge,
     local,
     maintenance,
+    reconciling,
+    reindexing,
+    uploads,
     workspaces,
 )
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
-from application.ports.embedding import Embedder
+from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
@@ -42,6 +48,7 @@ class Ports:
     parser: Parser
     tokens_of_text: TokenCounter
     embedder: Embedder
+    embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
@@ -87,15 +94,18 @@ class UseCases:
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    delete_collection: deleting.DeleteCollection
 
     # documents
-    upload_document: documents.UploadDocument
-    revise_document: documents.ReviseDocument
+    upload_document: uploads.UploadDocument
+    revise_document: uploads.ReviseDocument
     show_document: documents.ShowDocument
     list_documents: documents.ListDocuments
     change_document: documents.ChangeDocument
-    delete_document: documents.DeleteDocument
-    reindex_document: documents.ReindexDocument
+    delete_document: deleting.DeleteDocument
+    show_erasure: erasure.ShowErasure
+    reindex_document: reindexing.ReindexDocument
+    reindex_all: reindexing.ReindexAll
     download_original: document_contents.DownloadOriginal
     list_chunks: document_contents.ListChunks
     show_page: document_contents.ShowPage
@@ -115,8 +125,10 @@ class UseCases:
     ask: conversations.Ask
 
     # work that follows
-    handle_job: ingestion.HandleJob
+    handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
+    schedule_reconciling: maintenance.ScheduleReconciling
+    reconcile_all: reconciling.ReconcileAll
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -134,6 +146,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
     read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
@@ -166,7 +179,8 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin),
-        upload_document=documents.UploadDocument(
+        delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -174,7 +188,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             ids=ids,
             max_bytes=policy.max_upload_bytes,
         ),
-        revise_document=documents.ReviseDocument(
+        revise_document=uploads.ReviseDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -184,8 +198,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_document=documents.ShowDocument(begin=begin),
         list_documents=documents.ListDocuments(begin=begin),
         change_document=documents.ChangeDocument(begin=begin, clock=clock),
-        delete_document=documents.DeleteDocument(begin=begin, clock=clock),
-        reindex_document=documents.ReindexDocument(begin=begin, clock=clock),
+        delete_document=deleting.DeleteDocument(begin=begin, clock=clock),
+        show_erasure=erasure.ShowErasure(begin=begin),
+        reindex_document=reindexing.ReindexDocument(begin=begin, clock=clock),
+        reindex_all=reindexing.ReindexAll(begin=begin),
         download_original=document_contents.DownloadOriginal(begin=begin, files=ports.files),
         list_chunks=document_contents.ListChunks(begin=begin),
         show_page=document_contents.ShowPage(begin=begin),
@@ -199,7 +215,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         read_answer=read,
         cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
         ask=conversations.Ask(start=start, post=post, read=read),
-        handle_job=ingestion.HandleJob(
+        handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
@@ -210,9 +226,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 clock=clock,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=ingestion.Erase(begin=begin, files=ports.files, vectors=ports.vectors),
+            erase=erasure.Erase(
+                begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+            ),
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            reindex=reindexing.QueueReindex(begin=begin, clock=clock),
+            reconcile=reconcile,
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
+        schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
+        reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
         answer_runs=runs,
     )

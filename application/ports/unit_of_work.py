@@ -8,6 +8,7 @@ from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
@@ -31,6 +32,7 @@ class UnitOfWork(Protocol):
     workspaces: Workspaces
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages

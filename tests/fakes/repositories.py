@@ -9,9 +9,11 @@ from uuid import UUID
 from attrs import evolve
 
 from application.errors import ConcurrentChange
+from application.ports.jobs import IngestDocument
 from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
+    DocumentState,
     LivePassage,
     OwnedWorkspace,
     WorkspaceOfUser,
@@ -19,6 +21,7 @@ from application.ports.repositories import (
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.erasure import Erasure
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -37,6 +40,7 @@ from tests.fakes.database import (
     COLLECTIONS,
     CONVERSATIONS,
     DOCUMENTS,
+    ERASURES,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
@@ -185,6 +189,9 @@ class FakeWorkspaces(_Repository):
                 found.append(OwnedWorkspace(workspace=self._rows.saw(workspace), owner=first.user_id))
         return found[:limit]
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        return sorted(one.id for one in self._rows.rows(WORKSPACES))
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         found: Membership | None = self._rows.first(
             MEMBERSHIPS, lambda place: place.workspace_id == workspace_id and place.user_id == user_id
@@ -220,6 +227,12 @@ class FakeCollections(_Repository):
 
     async def save(self, collection: Collection) -> None:
         await self._rows.save(COLLECTIONS, collection, **unique_values(COLLECTIONS, collection))
+
+    async def remove(self, collection_id: CollectionId) -> None:
+        await self._rows.lock(COLLECTIONS, collection_id)
+        if any(one.collection_id == collection_id for one in self._rows.rows(DOCUMENTS)):
+            raise ConcurrentChange("a document is in it")
+        self._rows.delete(COLLECTIONS, collection_id)
 
     async def page(
         self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
@@ -302,22 +315,66 @@ class FakeDocuments(_Repository):
         return [self._rows.saw(one) for one in page]
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        queued = [waiting.job for waiting in self._rows.database.jobs]
+        worked_on = {(job.document_id, job.revision) for job in queued if isinstance(job, IngestDocument)}
         rows = [
             one
             for one in self._rows.rows(DOCUMENTS)
-            if one.status in UNFINISHED and not one.is_deleted and one.updated_at < idle_since
+            if one.status in UNFINISHED
+            and not one.is_deleted
+            and one.updated_at < idle_since
+            and (one.id, one.revision) not in worked_on
         ]
         return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.updated_at, one.id))[:limit]]
 
-    async def forget(self, document_id: DocumentId) -> None:
-        await self._rows.lock(DOCUMENTS, document_id)
-        stored: Document | None = self._by_id(DOCUMENTS, document_id)
-        if stored is not None and stored.is_deleted:
-            self._rows.delete(DOCUMENTS, document_id)
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS)]
+        rows = sorted((one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id), key=_by_id)
+        return [
+            DocumentState(
+                id=one.id,
+                status=one.status,
+                revision=one.revision,
+                live_revision=one.live_revision,
+                chunk_count=one.chunk_count,
+                live_chunks=sum((c.document_id, c.revision) == (one.id, one.live_revision) for c in chunks),
+                old_chunks=sum(c.document_id == one.id and c.revision != one.live_revision for c in chunks),
+                file_key=one.file_key,
+                is_deleted=one.is_deleted,
+                updated_at=one.updated_at,
+            )
+            for one in rows
+            if after is None or one.id > after
+        ][:limit]
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        deleted = 0
+        for one in [one for one in self._rows.rows(DOCUMENTS) if one.collection_id == collection_id]:
+            await self._rows.lock(DOCUMENTS, one.id)
+            deleted += not one.is_deleted
+            self._rows.put(DOCUMENTS, one.id, evolve(one.deleted(now), collection_id=moved_to))
+        return deleted
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and one.is_deleted]
+        return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.deleted_at, one.id))[:limit]]
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            await self._rows.lock(DOCUMENTS, document_id)
+            stored: Document | None = self._by_id(DOCUMENTS, document_id)
+            if stored is not None and stored.is_deleted:
+                self._rows.delete(DOCUMENTS, document_id)
 
     def _collect(self, document: Document) -> None:
         known = self._rows.events
         known += [event for event in document.events if not any(event is other for other in known)]
+
+
+def _by_id(document: Document) -> UUID:
+    return document.id
 
 
 def _fits(document: Document, query: DocumentQuery) -> bool:
@@ -328,6 +385,17 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
         and (query.tag is None or query.tag in document.tags)
         and (query.text is None or fold(query.text) in fold(f"{document.title}\n{document.filename}"))
     )
+
+
+class FakeErasures(_Repository):
+    async def add(self, erasures: Sequence[Erasure]) -> None:
+        for erasure in erasures:
+            if await self.get(erasure.document_id) is None:
+                self._rows.put(ERASURES, erasure.document_id, erasure)
+
+    async def get(self, document_id: DocumentId) -> Erasure | None:
+        found: Erasure | None = self._rows.first(ERASURES, lambda one: one.document_id == document_id)
+        return found
 
 
 class FakePassages(_Repository):
@@ -389,6 +457,16 @@ class FakePassages(_Repository):
             lambda stored: (stored.document_id, stored.revision, stored.page.number) == (document_id, revision, number),
         )
         return (found.page, found.text) if found else None
+
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS) if stored.chunk.document_id in document_ids]
+        return sorted((c for c in chunks if after is None or c.id > after), key=lambda chunk: chunk.id)[:limit]
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            self._drop(document_id, lambda _: True)
 
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
         return self._drop(document_id, lambda stored: before_revision is None or stored < before_revision)

@@ -13,6 +13,7 @@ from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
     FakeDocuments,
+    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
     FakePassages,
@@ -31,6 +32,7 @@ class FakeUnitOfWork:
         self.workspaces = FakeWorkspaces(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
+        self.erasures = FakeErasures(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
