@@ -1,30 +1,27 @@
-"""Who is it: registration, log in, sessions, and from a token to an `Actor`."""
+"""Who is it: registration, and from a token to an `Actor`."""
 
-from datetime import timedelta
 from enum import StrEnum
+from typing import cast
 
 from attrs import field, frozen
 
+from application.access_memory import AccessMemory, Learned
 from application.errors import AlreadyExists
 from application.ports.repositories import WorkspaceOfUser
-from application.ports.security import AccessClaims, PasswordHasher, Tokens
+from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import ALL_SCOPES, Actor, Role, Scope
 from domain.errors import (
     EmailTaken,
     Forbidden,
-    InvalidCredentials,
     InvalidInput,
     NotFound,
-    TokenReused,
     Unauthenticated,
 )
 from domain.ids import CollectionId, SessionId, UserId, WorkspaceId
-from domain.users import MAX_NAME_LENGTH, LoginSession, User, check_password, normalise_email
+from domain.users import MAX_NAME_LENGTH, User, check_password, normalise_email
 from domain.workspaces import DEFAULT_COLLECTION, Collection, Membership, Workspace
-
-REFRESH_PREFIX = "rrr_"
 
 
 class RegistrationMode(StrEnum):
@@ -43,6 +40,9 @@ class Identity:
     session_id: SessionId | None = None
     scopes: frozenset[Scope] = field(default=ALL_SCOPES)
 
+    def require_person(self) -> None:
+        """Every credential there is stands for the whole person."""
+
 
 @frozen(kw_only=True)
 class Registered:
@@ -50,15 +50,6 @@ class Registered:
 
     user: User
     workspace: Workspace
-
-
-@frozen(kw_only=True)
-class TokenPair:
-    """What a client keeps: the access token for requests, the refresh token for the next pair."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int  # seconds
 
 
 @frozen(kw_only=True)
@@ -135,132 +126,29 @@ class Register:
 
 
 @frozen(kw_only=True)
-class LogIn:
-    """Exchange e-mail and password for a token pair; a new login session for this device.
-
-    - Unknown e-mail, wrong password and disabled user are told the same and take the same time.
-    """
-
-    begin: UnitOfWorkFactory
-    passwords: PasswordHasher
-    tokens: Tokens
-    clock: Clock
-    ids: Ids
-    access_ttl: timedelta
-    refresh_ttl: timedelta
-
-    async def __call__(self, *, email: str, password: str, device: str = "") -> TokenPair:
-        """`InvalidCredentials` unless both fit."""
-        try:
-            address = normalise_email(email)
-        except InvalidInput:
-            address = ""
-        async with self.begin(None) as work:
-            user = await work.users.by_email(address) if address else None
-        fits = await self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not fits or not user.is_active:
-            raise InvalidCredentials("The e-mail or the password is wrong.")
-        rehashed = await self.passwords.hash(password) if self.passwords.needs_rehash(user.password_hash) else None
-
-        now = self.clock.now()
-        refresh = self.tokens.new_opaque(REFRESH_PREFIX)
-        session = LoginSession(
-            id=SessionId(self.ids.new()),
-            user_id=user.id,
-            token_hash=refresh.digest,
-            device=device[:400],
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + self.refresh_ttl,
-        )
-        async with self.begin(None) as work:
-            await work.login_sessions.add(session)
-            if rehashed:
-                await work.users.save(user.with_password(rehashed))
-            await work.commit()
-        return _pair(self.tokens, session, refresh.secret, access_ttl=self.access_ttl, clock=self.clock)
-
-
-@frozen(kw_only=True)
-class RefreshSession:
-    """Spend a refresh token for a new pair.
-
-    - A token spent before revokes its whole login session.
-    """
-
-    begin: UnitOfWorkFactory
-    tokens: Tokens
-    clock: Clock
-    access_ttl: timedelta
-    refresh_ttl: timedelta
-
-    async def __call__(self, *, refresh_token: str) -> TokenPair:
-        """`Unauthenticated` (code `invalid_token`) for an unknown or expired one, `TokenReused` for a spent one."""
-        presented = self.tokens.digest(refresh_token)
-        replacement = self.tokens.new_opaque(REFRESH_PREFIX)
-        now = self.clock.now()
-        async with self.begin(None) as work:
-            session = await work.login_sessions.by_token(presented)
-            user = await work.users.get(session.user_id) if session else None
-            if session is None or user is None or not user.is_active:
-                raise Unauthenticated("The refresh token is not valid any more. Log in again.", code="invalid_token")
-            try:
-                session = session.rotate(
-                    presented=presented, replacement=replacement.digest, now=now, ttl=self.refresh_ttl
-                )
-            except TokenReused:
-                await work.login_sessions.save(session.revoked(now))
-                await work.commit()
-                raise
-            await work.login_sessions.save(session)
-            await work.commit()
-        return _pair(self.tokens, session, replacement.secret, access_ttl=self.access_ttl, clock=self.clock)
-
-
-def _pair(tokens: Tokens, session: LoginSession, refresh: str, *, access_ttl: timedelta, clock: Clock) -> TokenPair:
-    claims = AccessClaims(user_id=session.user_id, session_id=session.id, expires_at=clock.now() + access_ttl)
-    return TokenPair(
-        access_token=tokens.issue_access(claims),
-        refresh_token=refresh,
-        expires_in=int(access_ttl.total_seconds()),
-    )
-
-
-@frozen(kw_only=True)
-class LogOut:
-    """End the login session of a refresh token; its access tokens stop working at once."""
-
-    begin: UnitOfWorkFactory
-    tokens: Tokens
-    clock: Clock
-
-    async def __call__(self, identity: Identity, *, refresh_token: str) -> None:
-        """Another user's or an unknown token ends nothing and is not told apart."""
-        async with self.begin(None) as work:
-            session = await work.login_sessions.by_token(self.tokens.digest(refresh_token))
-            if session is None or session.user_id != identity.user_id:
-                return
-            await work.login_sessions.save(session.revoked(self.clock.now()))
-            await work.commit()
-
-
-@frozen(kw_only=True)
 class Authenticate:
     """From the token of a request to a proven person."""
 
     begin: UnitOfWorkFactory
     tokens: Tokens
+    memory: AccessMemory
     clock: Clock
 
     async def __call__(self, token: str) -> Identity:
         """`Unauthenticated` unless the token is genuine and its session and user are still good."""
-        claims = self.tokens.read_access(token)
-        async with self.begin(None) as work:
-            session = await work.login_sessions.get(claims.session_id)
-            user = await work.users.get(claims.user_id)
-        if session is None or user is None or not user.is_active or not session.is_live(self.clock.now()):
-            raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
-        return Identity(user_id=user.id, session_id=session.id)
+
+        async def ask() -> Learned:
+            claims = self.tokens.read_access(token)
+            async with self.begin(None) as work:
+                if not await work.login_sessions.is_live(claims.session_id, claims.user_id, now=self.clock.now()):
+                    raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
+            identity = Identity(user_id=claims.user_id, session_id=claims.session_id)
+            return Learned((identity, claims.expires_at), (claims.user_id, claims.session_id))
+
+        identity, expires_at = await self.memory.recall(("token", token), ask)
+        if expires_at <= self.clock.now():
+            self.tokens.read_access(token)  # says so, unless clocks may differ by that little
+        return cast(Identity, identity)
 
 
 @frozen(kw_only=True)
@@ -268,18 +156,24 @@ class EnterWorkspace:
     """From a person to what they may do in one workspace."""
 
     begin: UnitOfWorkFactory
+    memory: AccessMemory
 
     async def __call__(self, identity: Identity, workspace_id: WorkspaceId) -> Actor:
         """`NotFound` unless they are a member."""
-        async with self.begin(workspace_id) as work:
-            membership = await work.workspaces.membership(workspace_id, identity.user_id)
-            if membership is None:
-                raise NotFound("There is no such workspace, or you are not a member of it.")
-            readable = await work.collections.readable_by(workspace_id, identity.user_id, membership.role)
+
+        async def ask() -> Learned:
+            async with self.begin(workspace_id) as work:
+                membership = await work.workspaces.membership(workspace_id, identity.user_id)
+                if membership is None:
+                    raise NotFound("There is no such workspace, or you are not a member of it.")
+                readable = await work.collections.readable_by(workspace_id, identity.user_id, membership.role)
+            return Learned((membership.role, readable), (identity.user_id, workspace_id))
+
+        role, readable = await self.memory.recall(("place", identity.user_id, workspace_id), ask)
         return Actor(
             user_id=identity.user_id,
             workspace_id=workspace_id,
-            role=membership.role,
+            role=role,
             scopes=identity.scopes,
             readable_collections=readable,
         )
@@ -298,11 +192,17 @@ class ShowProfile:
     """Who am I."""
 
     begin: UnitOfWorkFactory
+    memory: AccessMemory
 
     async def __call__(self, identity: Identity) -> Profile:
         """`Unauthenticated` when the user is gone."""
-        async with self.begin(None) as work:
-            user = await work.users.get(identity.user_id)
-            if user is None:
-                raise Unauthenticated("This user does not exist any more.", code="invalid_token")
-            return Profile(user=user, workspaces=tuple(await work.workspaces.of_user(user.id)))
+
+        async def ask() -> Learned:
+            async with self.begin(None) as work:
+                user = await work.users.get(identity.user_id)
+                if user is None:
+                    raise Unauthenticated("This user does not exist any more.", code="invalid_token")
+                places = tuple(await work.workspaces.of_user(user.id))
+            return Learned(Profile(user=user, workspaces=places), (user.id, *(place.workspace.id for place in places)))
+
+        return cast(Profile, await self.memory.recall(("profile", identity.user_id), ask))

@@ -64,6 +64,7 @@ def session_values(session: LoginSession) -> Values:
         "last_used_at": session.last_used_at,
         "expires_at": session.expires_at,
         "revoked_at": session.revoked_at,
+        "rotated_at": session.rotated_at,
     }
 
 
@@ -78,6 +79,7 @@ def session_from(row: RowMapping) -> LoginSession:
         last_used_at=row["last_used_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
+        rotated_at=row["rotated_at"],
     )
 
 

@@ -90,6 +90,7 @@ login_sessions = Table(
     _moment("last_used_at"),
     _moment("expires_at"),
     _moment("revoked_at", nullable=True),
+    _moment("rotated_at", nullable=True),
     UniqueConstraint("token_hash"),
     Index("ix_login_sessions_user_id_created_at", "user_id", "created_at"),
 )

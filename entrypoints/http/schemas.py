@@ -76,6 +76,14 @@ class RefreshTokenBody(Body):
     refresh_token: str = Field(min_length=1, max_length=1000)
 
 
+class PasswordBody(Body):
+    """The present password and the next."""
+
+    model_config = example(current_password="a long passphrase of mine", new_password="another long passphrase")  # noqa: S106 an example
+    current_password: str = Field(max_length=10_000)
+    new_password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
+
+
 class NameBody(Body):
     """A workspace's name."""
 

@@ -111,6 +111,10 @@ class FakeUsers(_Repository):
         found: User | None = self._by_id(USERS, user_id)
         return found
 
+    async def lock(self, user_id: UserId) -> User | None:
+        await self._rows.lock(USERS, user_id)
+        return await self.get(user_id)
+
     async def by_email(self, email: str) -> User | None:
         found: User | None = self._rows.first(USERS, lambda user: bool(user.email == email))
         return found
@@ -132,6 +136,10 @@ class FakeLoginSessions(_Repository):
         found: LoginSession | None = self._by_id(SESSIONS, session_id)
         return found
 
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        session, user = await self.get(session_id), self._by_id(USERS, user_id)
+        return bool(session and user and user.is_active and session.user_id == user.id and session.is_live(now))
+
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         found = self._rows.first(SESSIONS, lambda one: one.token_hash == token_hash or token_hash in one.spent)
         if found is None:
@@ -150,6 +158,24 @@ class FakeLoginSessions(_Repository):
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
         live = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
         return sorted(live, key=lambda one: (one.created_at, one.id), reverse=True)
+
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        ended = []
+        for one in await self.of_user(user_id, now=now):
+            if only in {None, one.id} and but != one.id:
+                await self._rows.lock(SESSIONS, one.id)
+                present = await self.get(one.id)
+                if present is not None and present.is_live(now):
+                    self._rows.put(SESSIONS, one.id, present.revoked(now))
+                    ended.append(one.id)
+        return ended
 
 
 class FakeWorkspaces(_Repository):
