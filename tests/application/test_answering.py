@@ -117,7 +117,7 @@ async def test_a_broken_stream_keeps_the_text_so_far(assembly: Assembly, ann: Ac
 
 async def test_a_defect_ends_the_answer_without_telling_its_words(assembly: Assembly, ann: Actor) -> None:
     """An exception that nobody foresaw becomes a plain error; it is logged."""
-    assembly.vectors.search = lambda *_: (_ for _ in ()).throw(RuntimeError("secret path"))  # type: ignore[method-assign]
+    assembly.model.script([RuntimeError("secret path")])
 
     _, events = await ask(assembly, ann)
 
