@@ -1,9 +1,11 @@
 """Who is it: registration, and from a token to an `Actor`."""
 
+from datetime import datetime
 from enum import StrEnum
-from typing import cast
+from functools import partial
+from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from application.access_memory import AccessMemory, Learned
 from application.errors import AlreadyExists
@@ -12,6 +14,7 @@ from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import ALL_SCOPES, Actor, Role, Scope
+from domain.api_keys import ApiKey
 from domain.errors import (
     EmailTaken,
     Forbidden,
@@ -19,9 +22,11 @@ from domain.errors import (
     NotFound,
     Unauthenticated,
 )
-from domain.ids import CollectionId, SessionId, UserId, WorkspaceId
+from domain.ids import ApiKeyId, CollectionId, SessionId, UserId, WorkspaceId
 from domain.users import MAX_NAME_LENGTH, User, check_password, normalise_email
 from domain.workspaces import DEFAULT_COLLECTION, Collection, Membership, Workspace
+
+KEY_PREFIX: Final = "rrk_"
 
 
 class RegistrationMode(StrEnum):
@@ -34,14 +39,47 @@ class RegistrationMode(StrEnum):
 
 @frozen(kw_only=True)
 class Identity:
-    """A proven person and what their credential may be used for."""
+    """A proven person and what their credential may be used for.
+
+    An API key stands for its person in one workspace (`workspace_id`) and, where `collection_ids` is not None, in
+    these collections only.
+    """
 
     user_id: UserId
     session_id: SessionId | None = None
+    api_key_id: ApiKeyId | None = None
     scopes: frozenset[Scope] = field(default=ALL_SCOPES)
+    workspace_id: WorkspaceId | None = None
+    collection_ids: frozenset[CollectionId] | None = None
+    expires_at: datetime | None = None  # when the credential ends by itself
 
     def require_person(self) -> None:
-        """Every credential there is stands for the whole person."""
+        """Raise `Forbidden` for an API key: accounts and memberships are for whoever logs in."""
+        if self.api_key_id is not None:
+            raise Forbidden("An API key cannot do this. Log in as a person.")
+
+
+async def session_identity(work: UnitOfWork, session_id: SessionId, user_id: UserId, *, now: datetime) -> Identity:
+    """The person of a login session; `Unauthenticated` unless it and they are still good."""
+    if not await work.login_sessions.is_live(session_id, user_id, now=now):
+        raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
+    return Identity(user_id=user_id, session_id=session_id)
+
+
+def identity_of_key(key: ApiKey | None, *, now: datetime) -> Identity:
+    """Whom a stored key stands for; `Unauthenticated` for none, or one that has expired."""
+    if key is None:
+        raise Unauthenticated("The API key is not valid.", code="invalid_token")
+    if not key.is_live(now):
+        raise Unauthenticated("The API key has expired.", code="token_expired")
+    return Identity(
+        user_id=key.user_id,
+        api_key_id=key.id,
+        scopes=key.scopes,
+        workspace_id=key.workspace_id,
+        collection_ids=key.collection_ids,
+        expires_at=key.expires_at,
+    )
 
 
 @frozen(kw_only=True)
@@ -127,7 +165,7 @@ class Register:
 
 @frozen(kw_only=True)
 class Authenticate:
-    """From the token of a request to a proven person."""
+    """From the token or API key of a request to a proven person."""
 
     begin: UnitOfWorkFactory
     tokens: Tokens
@@ -135,20 +173,31 @@ class Authenticate:
     clock: Clock
 
     async def __call__(self, token: str) -> Identity:
-        """`Unauthenticated` unless the token is genuine and its session and user are still good."""
+        """`Unauthenticated` unless the credential is genuine, and it and its person are still good."""
+        is_key = token.startswith(KEY_PREFIX)
+        ask = partial(self._ask_for_key if is_key else self._ask_for_session, token)
+        identity: Identity = await self.memory.recall(("token", token), ask)
+        if identity.expires_at is not None and identity.expires_at <= self.clock.now():
+            await ask()  # refuses, unless clocks may differ by that little
+        return identity
 
-        async def ask() -> Learned:
-            claims = self.tokens.read_access(token)
-            async with self.begin(None) as work:
-                if not await work.login_sessions.is_live(claims.session_id, claims.user_id, now=self.clock.now()):
-                    raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
-            identity = Identity(user_id=claims.user_id, session_id=claims.session_id)
-            return Learned((identity, claims.expires_at), (claims.user_id, claims.session_id))
+    async def _ask_for_session(self, token: str) -> Learned:
+        claims = self.tokens.read_access(token)
+        async with self.begin(None) as work:
+            identity = await session_identity(work, claims.session_id, claims.user_id, now=self.clock.now())
+        return Learned(evolve(identity, expires_at=claims.expires_at), (claims.user_id, claims.session_id))
 
-        identity, expires_at = await self.memory.recall(("token", token), ask)
-        if expires_at <= self.clock.now():
-            self.tokens.read_access(token)  # says so, unless clocks may differ by that little
-        return cast(Identity, identity)
+    async def _ask_for_key(self, token: str) -> Learned:
+        now = self.clock.now()
+        async with self.begin(None) as work:
+            key = await work.api_keys.by_token(self.tokens.digest(token))
+            identity = identity_of_key(key, now=now)
+            if key is None:
+                raise LookupError("a key without an identity")
+            if key.use_is_worth_noting(now):
+                await work.api_keys.note_use(key.id, now)
+                await work.commit()
+        return Learned(identity, (key.id, key.user_id, key.workspace_id))
 
 
 @frozen(kw_only=True)
@@ -159,24 +208,33 @@ class EnterWorkspace:
     memory: AccessMemory
 
     async def __call__(self, identity: Identity, workspace_id: WorkspaceId) -> Actor:
-        """`NotFound` unless they are a member."""
+        """`NotFound` unless they are a member, and their credential is for this workspace."""
+        if identity.workspace_id not in {None, workspace_id}:
+            raise _no_such_workspace()
 
         async def ask() -> Learned:
             async with self.begin(workspace_id) as work:
                 membership = await work.workspaces.membership(workspace_id, identity.user_id)
                 if membership is None:
-                    raise NotFound("There is no such workspace, or you are not a member of it.")
+                    raise _no_such_workspace()
                 readable = await work.collections.readable_by(workspace_id, identity.user_id, membership.role)
             return Learned((membership.role, readable), (identity.user_id, workspace_id))
 
         role, readable = await self.memory.recall(("place", identity.user_id, workspace_id), ask)
+        if identity.collection_ids is not None:
+            readable &= identity.collection_ids
         return Actor(
             user_id=identity.user_id,
             workspace_id=workspace_id,
             role=role,
             scopes=identity.scopes,
             readable_collections=readable,
+            api_key_id=identity.api_key_id,
         )
+
+
+def _no_such_workspace() -> NotFound:
+    return NotFound("There is no such workspace, or you are not a member of it.")
 
 
 @frozen(kw_only=True)
@@ -189,7 +247,7 @@ class Profile:
 
 @frozen(kw_only=True)
 class ShowProfile:
-    """Who am I."""
+    """Who am I, and where do I belong; an API key belongs to its workspace alone."""
 
     begin: UnitOfWorkFactory
     memory: AccessMemory
@@ -205,4 +263,9 @@ class ShowProfile:
                 places = tuple(await work.workspaces.of_user(user.id))
             return Learned(Profile(user=user, workspaces=places), (user.id, *(place.workspace.id for place in places)))
 
-        return cast(Profile, await self.memory.recall(("profile", identity.user_id), ask))
+        profile: Profile = await self.memory.recall(("profile", identity.user_id), ask)
+        if identity.workspace_id is None:
+            return profile
+        return evolve(
+            profile, workspaces=tuple(of for of in profile.workspaces if of.workspace.id == identity.workspace_id)
+        )

@@ -6,6 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    api_keys,
     authentication,
     conversations,
     document_contents,
@@ -15,6 +16,7 @@ from application import (
     local,
     login_sessions,
     maintenance,
+    tickets,
     workspaces,
 )
 from application.access_memory import AccessMemory
@@ -22,6 +24,7 @@ from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.ports.access import AccessChanges
+from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
@@ -51,6 +54,7 @@ class Ports:
     passwords: PasswordHasher
     tokens: Tokens
     changes: AccessChanges
+    tickets: Tickets
     clock: Clock
     ids: Ids
     log: Log
@@ -85,6 +89,13 @@ class UseCases:
     enter_workspace: authentication.EnterWorkspace
     show_profile: authentication.ShowProfile
     act_locally: local.ActLocally
+
+    issue_ticket: tickets.IssueTicket
+    redeem_ticket: tickets.RedeemTicket
+    create_api_key: api_keys.CreateApiKey
+    list_api_keys: api_keys.ListApiKeys
+    show_api_key: api_keys.ShowApiKey
+    revoke_api_key: api_keys.RevokeApiKey
 
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
@@ -174,6 +185,12 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
+        issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
+        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_api_keys=api_keys.ListApiKeys(begin=begin),
+        show_api_key=api_keys.ShowApiKey(begin=begin),
+        revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
         create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
         rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),

@@ -30,6 +30,7 @@ from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.runs import RedisRuns
+from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
@@ -205,6 +206,7 @@ class Container(containers.DeclarativeContainer):
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         changes=providers.Singleton(_access_changes, redis, closing),
+        tickets=providers.Singleton(RedisTickets, redis),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),

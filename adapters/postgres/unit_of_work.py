@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.passages import PostgresPassages
@@ -16,6 +17,7 @@ from adapters.postgres.repositories.users import PostgresLoginSessions, Postgres
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
 from application.errors import SchemaOutdated
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -48,6 +50,8 @@ class PostgresUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
     passages: Passages
@@ -65,6 +69,8 @@ class PostgresUnitOfWork:
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
         self.workspaces = PostgresWorkspaces(session)
+        self.api_keys = PostgresApiKeys(session)
+        self.invitations = PostgresInvitations(session)
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
         self.passages = PostgresPassages(session)

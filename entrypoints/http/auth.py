@@ -90,6 +90,7 @@ async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody, attempt: Attem
     operation_id="logOut",
     summary="Log out",
     description=about(login_sessions.LogOut),
+    responses=problems(403),
 )
 async def log_out(use_cases: UseCasesDep, identity: IdentityDep, body: RefreshTokenBody) -> Response:
     """Log out."""

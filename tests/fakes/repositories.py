@@ -94,19 +94,27 @@ def created_at(row: Any) -> datetime:
     return moment
 
 
-class _Repository:
+class FakeRepository:
+    """What the repositories in memory share."""
+
     def __init__(self, transaction: FakeTransaction) -> None:
         self._rows = transaction
 
     def _by_id(self, table: str, identifier: UUID | None) -> Any:
         return self._rows.first(table, lambda row: bool(row.id == identifier))
 
+    def _remove(self, table: str, identifier: UUID) -> bool:
+        present = self._by_id(table, identifier) is not None
+        if present:
+            self._rows.delete(table, identifier)
+        return present
+
     def _page(self, table: str, rows: Iterable[Row], *, after: UUID | None, limit: int, **order: Any) -> list[Row]:
         options = {"key": created_at, **order}
         return keyset(rows, last_seen=self._by_id(table, after), after=after, limit=limit, **options)
 
 
-class FakeUsers(_Repository):
+class FakeUsers(FakeRepository):
     async def get(self, user_id: UserId) -> User | None:
         found: User | None = self._by_id(USERS, user_id)
         return found
@@ -131,7 +139,7 @@ class FakeUsers(_Repository):
         return self._page(USERS, self._rows.rows(USERS), after=after, limit=limit)
 
 
-class FakeLoginSessions(_Repository):
+class FakeLoginSessions(FakeRepository):
     async def get(self, session_id: SessionId) -> LoginSession | None:
         found: LoginSession | None = self._by_id(SESSIONS, session_id)
         return found
@@ -178,7 +186,7 @@ class FakeLoginSessions(_Repository):
         return ended
 
 
-class FakeWorkspaces(_Repository):
+class FakeWorkspaces(FakeRepository):
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         found: Workspace | None = self._by_id(WORKSPACES, workspace_id)
         return self._rows.saw(found)
@@ -221,7 +229,7 @@ class FakeWorkspaces(_Repository):
         await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
 
 
-class FakeCollections(_Repository):
+class FakeCollections(FakeRepository):
     async def get(self, collection_id: CollectionId) -> Collection | None:
         found: Collection | None = self._by_id(COLLECTIONS, collection_id)
         return self._rows.saw(found)
@@ -267,7 +275,7 @@ class FakeCollections(_Repository):
         return {collection_id: present.count(collection_id) for collection_id in collection_ids}
 
 
-class FakeDocuments(_Repository):
+class FakeDocuments(FakeRepository):
     async def get(self, document_id: DocumentId) -> Document | None:
         found: Document | None = self._by_id(DOCUMENTS, document_id)
         return self._rows.saw(found)
@@ -356,7 +364,7 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
     )
 
 
-class FakePassages(_Repository):
+class FakePassages(FakeRepository):
     async def replace(
         self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
     ) -> None:
@@ -431,7 +439,7 @@ class FakePassages(_Repository):
         return removed
 
 
-class FakeConversations(_Repository):
+class FakeConversations(FakeRepository):
     async def get(self, conversation_id: ConversationId) -> Conversation | None:
         found: Conversation | None = self._by_id(CONVERSATIONS, conversation_id)
         return self._rows.saw(found)
@@ -455,7 +463,7 @@ class FakeConversations(_Repository):
         return [self._rows.saw(one) for one in page]
 
 
-class FakeMessages(_Repository):
+class FakeMessages(FakeRepository):
     async def get(self, message_id: MessageId) -> Message | None:
         found: Message | None = self._by_id(MESSAGES, message_id)
         return found
