@@ -6,6 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    api_keys,
     authentication,
     conversations,
     deleting,
@@ -16,15 +17,20 @@ from application import (
     job_handling,
     knowledge,
     local,
+    login_sessions,
     maintenance,
     reconciling,
     reindexing,
+    tickets,
     uploads,
     workspaces,
 )
+from application.access_memory import AccessMemory
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
+from application.ports.access import AccessChanges
+from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
@@ -54,6 +60,8 @@ class Ports:
     run_log: RunLog
     passwords: PasswordHasher
     tokens: Tokens
+    changes: AccessChanges
+    tickets: Tickets
     clock: Clock
     ids: Ids
     log: Log
@@ -77,13 +85,24 @@ class UseCases:
     # who is it
     create_user: authentication.CreateUser
     register: authentication.Register
-    log_in: authentication.LogIn
-    refresh_session: authentication.RefreshSession
-    log_out: authentication.LogOut
+    log_in: login_sessions.LogIn
+    refresh_session: login_sessions.RefreshSession
+    log_out: login_sessions.LogOut
+    list_sessions: login_sessions.ListSessions
+    show_session: login_sessions.ShowSession
+    revoke_session: login_sessions.RevokeSession
+    change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace
     show_profile: authentication.ShowProfile
     act_locally: local.ActLocally
+
+    issue_ticket: tickets.IssueTicket
+    redeem_ticket: tickets.RedeemTicket
+    create_api_key: api_keys.CreateApiKey
+    list_api_keys: api_keys.ListApiKeys
+    show_api_key: api_keys.ShowApiKey
+    revoke_api_key: api_keys.RevokeApiKey
 
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
@@ -135,9 +154,10 @@ class UseCases:
 
 def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
-    begin, clock, ids = ports.begin, ports.clock, ports.ids
+    begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
+    memory = AccessMemory(changes)
     create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
-    enter_workspace = authentication.EnterWorkspace(begin=begin)
+    enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     runs = AnswerRuns(log=ports.run_log, report=ports.log)
     write = WriteAnswer(
@@ -150,7 +170,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
-        log_in=authentication.LogIn(
+        log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
             tokens=ports.tokens,
@@ -159,26 +179,39 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             access_ttl=policy.access_ttl,
             refresh_ttl=policy.refresh_ttl,
         ),
-        refresh_session=authentication.RefreshSession(
+        refresh_session=login_sessions.RefreshSession(
             begin=begin,
             tokens=ports.tokens,
+            changes=changes,
             clock=clock,
             access_ttl=policy.access_ttl,
             refresh_ttl=policy.refresh_ttl,
         ),
-        log_out=authentication.LogOut(begin=begin, tokens=ports.tokens, clock=clock),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, clock=clock),
+        log_out=login_sessions.LogOut(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
+        list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
+        show_session=login_sessions.ShowSession(begin=begin, clock=clock),
+        revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
+        change_password=login_sessions.ChangePassword(
+            begin=begin, passwords=ports.passwords, changes=changes, clock=clock
+        ),
+        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock),
         enter_workspace=enter_workspace,
-        show_profile=authentication.ShowProfile(begin=begin),
+        show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
-        create_workspace=workspaces.CreateWorkspace(begin=begin, clock=clock, ids=ids),
+        issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
+        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_api_keys=api_keys.ListApiKeys(begin=begin),
+        show_api_key=api_keys.ShowApiKey(begin=begin),
+        revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
-        rename_workspace=workspaces.RenameWorkspace(begin=begin),
-        create_collection=workspaces.CreateCollection(begin=begin, clock=clock, ids=ids),
+        rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
-        change_collection=workspaces.ChangeCollection(begin=begin),
+        change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
         delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
         upload_document=uploads.UploadDocument(
             begin=begin,

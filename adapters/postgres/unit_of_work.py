@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
@@ -17,6 +18,7 @@ from adapters.postgres.repositories.users import PostgresLoginSessions, Postgres
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
 from application.errors import SchemaOutdated
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -50,6 +52,8 @@ class PostgresUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
     erasures: Erasures
@@ -68,6 +72,8 @@ class PostgresUnitOfWork:
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
         self.workspaces = PostgresWorkspaces(session)
+        self.api_keys = PostgresApiKeys(session)
+        self.invitations = PostgresInvitations(session)
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
         self.erasures = PostgresErasures(session)

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -30,6 +31,8 @@ class UnitOfWork(Protocol):
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
     erasures: Erasures

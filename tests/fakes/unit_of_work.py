@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
+from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
@@ -30,6 +31,8 @@ class FakeUnitOfWork:
         self.users = FakeUsers(transaction)
         self.login_sessions = FakeLoginSessions(transaction)
         self.workspaces = FakeWorkspaces(transaction)
+        self.api_keys = FakeApiKeys(transaction)
+        self.invitations = FakeInvitations(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
         self.erasures = FakeErasures(transaction)
