@@ -6,6 +6,8 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    answer_reading,
+    asking,
     authentication,
     conversations,
     document_contents,
@@ -19,6 +21,8 @@ from application import (
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
+from application.conversation_access import ConversationAccess
+from application.lost_answers import EndLostAnswers
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
@@ -109,14 +113,15 @@ class UseCases:
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
-    post_message: conversations.PostMessage
-    read_answer: conversations.ReadAnswer
-    cancel_answer: conversations.CancelAnswer
-    ask: conversations.Ask
+    post_message: asking.PostMessage
+    read_answer: answer_reading.ReadAnswer
+    cancel_answer: asking.CancelAnswer
+    ask: asking.Ask
 
     # work that follows
     handle_job: ingestion.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
+    end_lost_answers: EndLostAnswers
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -127,13 +132,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
     enter_workspace = authentication.EnterWorkspace(begin=begin)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    runs = AnswerRuns(log=ports.run_log, report=ports.log)
+    access = ConversationAccess()
+    runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
-    read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
+    read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
@@ -191,14 +197,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_page=document_contents.ShowPage(begin=begin),
         search=search,
         start_conversation=start,
-        show_conversation=conversations.ShowConversation(begin=begin),
+        show_conversation=conversations.ShowConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
-        list_messages=conversations.ListMessages(begin=begin),
-        show_message=conversations.ShowMessage(begin=begin),
+        list_messages=conversations.ListMessages(begin=begin, access=access),
+        show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
-        cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
-        ask=conversations.Ask(start=start, post=post, read=read),
+        cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        ask=asking.Ask(start=start, post=post, read=read),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
@@ -214,5 +220,6 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
+        end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

@@ -11,6 +11,7 @@ from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
 from application.maintenance import RequeueUnfinished
 from entrypoints.container import Container
+from entrypoints.keeping import ending_lost_answers
 
 REQUEUE_EVERY: Final = 60.0  # seconds
 
@@ -28,7 +29,8 @@ async def working(container: Container) -> AsyncIterator[None]:
     jobs = asyncio.create_task(worker.run())
     net = asyncio.create_task(_requeue(use_cases.requeue_unfinished))
     try:
-        yield
+        async with ending_lost_answers(use_cases.end_lost_answers):
+            yield
     finally:
         net.cancel()
         worker.stop()

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.answering import make_source
 from application.errors import ModelFailed, ModelUnavailable
 from application.ports.models import CitationPart, StopReason, TextPart, ToolCall
 from application.ports.runs import RunEvent
+from application.sources import make_source
 from domain.access import Actor
 from domain.answers import ClaimedCitation
 from domain.conversations import MessageStatus
@@ -115,9 +115,11 @@ async def test_a_broken_stream_keeps_the_text_so_far(assembly: Assembly, ann: Ac
     assert message.error.code == "model_stream_broken"
 
 
-async def test_a_defect_ends_the_answer_without_telling_its_words(assembly: Assembly, ann: Actor) -> None:
+async def test_a_defect_ends_the_answer_without_telling_its_words(
+    assembly: Assembly, ann: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An exception that nobody foresaw becomes a plain error; it is logged."""
-    assembly.vectors.search = lambda *_: (_ for _ in ()).throw(RuntimeError("secret path"))  # type: ignore[method-assign]
+    monkeypatch.setattr(type(assembly.vectors), "search", lambda *_: (_ for _ in ()).throw(RuntimeError("secret path")))
 
     _, events = await ask(assembly, ann)
 
