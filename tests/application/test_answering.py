@@ -115,11 +115,9 @@ async def test_a_broken_stream_keeps_the_text_so_far(assembly: Assembly, ann: Ac
     assert message.error.code == "model_stream_broken"
 
 
-async def test_a_defect_ends_the_answer_without_telling_its_words(
-    assembly: Assembly, ann: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_defect_ends_the_answer_without_telling_its_words(assembly: Assembly, ann: Actor) -> None:
     """An exception that nobody foresaw becomes a plain error; it is logged."""
-    monkeypatch.setattr(type(assembly.vectors), "search", lambda *_: (_ for _ in ()).throw(RuntimeError("secret path")))
+    assembly.model.script([RuntimeError("secret path")])
 
     _, events = await ask(assembly, ann)
 
