@@ -6,7 +6,9 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    answer_reading,
     api_keys,
+    asking,
     authentication,
     conversations,
     deleting,
@@ -29,6 +31,8 @@ from application.access_memory import AccessMemory
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
+from application.conversation_access import ConversationAccess
+from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
@@ -138,16 +142,17 @@ class UseCases:
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
-    post_message: conversations.PostMessage
-    read_answer: conversations.ReadAnswer
-    cancel_answer: conversations.CancelAnswer
-    ask: conversations.Ask
+    post_message: asking.PostMessage
+    read_answer: answer_reading.ReadAnswer
+    cancel_answer: asking.CancelAnswer
+    ask: asking.Ask
 
     # work that follows
     handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
+    end_lost_answers: EndLostAnswers
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -159,14 +164,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    runs = AnswerRuns(log=ports.run_log, report=ports.log)
+    access = ConversationAccess()
+    runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
-    read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
+    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
+    read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
@@ -240,14 +246,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_page=document_contents.ShowPage(begin=begin),
         search=search,
         start_conversation=start,
-        show_conversation=conversations.ShowConversation(begin=begin),
+        show_conversation=conversations.ShowConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
-        list_messages=conversations.ListMessages(begin=begin),
-        show_message=conversations.ShowMessage(begin=begin),
+        list_messages=conversations.ListMessages(begin=begin, access=access),
+        show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
-        cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
-        ask=conversations.Ask(start=start, post=post, read=read),
+        cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        ask=asking.Ask(start=start, post=post, read=read),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
@@ -269,5 +275,6 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

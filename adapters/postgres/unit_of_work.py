@@ -14,6 +14,7 @@ from adapters.postgres.repositories.conversations import PostgresConversations, 
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.runs import PostgresRunRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -31,6 +32,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -60,6 +62,7 @@ class PostgresUnitOfWork:
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -80,6 +83,7 @@ class PostgresUnitOfWork:
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.runs = PostgresRunRecords(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

@@ -16,6 +16,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
 
@@ -39,6 +40,7 @@ class UnitOfWork(Protocol):
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

@@ -10,10 +10,11 @@ from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
 from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
-from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
+from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.models import FakeModel
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
 
@@ -29,9 +30,9 @@ class Assembly:
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
-    run_log: MemoryRunLog = field(factory=MemoryRunLog)
     changes: FakeAccessChanges = field(factory=FakeAccessChanges)
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
+    run_log: FakeRuns = field(factory=FakeRuns)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 

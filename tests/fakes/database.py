@@ -22,8 +22,8 @@ Row = TypeVar("Row")
 USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspaces", "memberships"
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
 API_KEYS, INVITATIONS = "api_keys", "invitations"
-CHUNKS, PAGES, CONVERSATIONS, MESSAGES = "chunks", "pages", "conversations", "messages"
 ERASURES = "erasures"
+CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
 
 
 @frozen
