@@ -14,6 +14,8 @@ from application import (
     knowledge,
     local,
     maintenance,
+    rooms,
+    rooms_events,
     workspaces,
 )
 from application.answer_runs import AnswerRuns
@@ -21,6 +23,7 @@ from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
+from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
@@ -45,6 +48,7 @@ class Ports:
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
     clock: Clock
@@ -114,6 +118,17 @@ class UseCases:
     cancel_answer: conversations.CancelAnswer
     ask: conversations.Ask
 
+    # rooms
+    create_room: rooms.CreateRoom
+    list_rooms: rooms.ListRooms
+    show_room: rooms.ShowRoom
+    change_room: rooms.ChangeRoom
+    delete_room: rooms.DeleteRoom
+    list_room_member: rooms.ListRoomMember
+    unlist_room_member: rooms.UnlistRoomMember
+    publish_event: rooms_events.PublishEvent
+    read_events: rooms_events.ReadEvents
+
     # work that follows
     handle_job: ingestion.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
@@ -134,6 +149,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
     read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
@@ -199,6 +215,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         read_answer=read,
         cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
         ask=conversations.Ask(start=start, post=post, read=read),
+        create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
+        list_rooms=rooms.ListRooms(begin=begin),
+        show_room=rooms.ShowRoom(begin=begin),
+        change_room=rooms.ChangeRoom(begin=begin),
+        delete_room=rooms.DeleteRoom(begin=begin),
+        list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
+        unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
+        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        read_events=rooms_events.ReadEvents(begin=begin),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,

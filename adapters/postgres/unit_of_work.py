@@ -12,6 +12,7 @@ from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.rooms import PostgresRooms
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -27,6 +28,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -53,6 +55,7 @@ class PostgresUnitOfWork:
     passages: Passages
     conversations: Conversations
     messages: Messages
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -70,6 +73,7 @@ class PostgresUnitOfWork:
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

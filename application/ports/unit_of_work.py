@@ -14,6 +14,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from domain.ids import WorkspaceId
 
 
@@ -34,6 +35,7 @@ class UnitOfWork(Protocol):
     passages: Passages
     conversations: Conversations
     messages: Messages
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

@@ -17,6 +17,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    rooms,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -40,6 +41,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    rooms.router,
     operations.router,
     pages.router,
 )

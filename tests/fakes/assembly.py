@@ -10,6 +10,7 @@ from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
 from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
+from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
@@ -28,6 +29,7 @@ class Assembly:
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
     run_log: MemoryRunLog = field(factory=MemoryRunLog)
+    live: MemoryBus = field(factory=MemoryBus)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -43,6 +45,7 @@ class Assembly:
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            live=self.live,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             clock=SystemClock(),

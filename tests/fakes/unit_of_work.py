@@ -19,6 +19,7 @@ from tests.fakes.repositories import (
     FakeUsers,
     FakeWorkspaces,
 )
+from tests.fakes.rooms import FakeRooms
 
 
 class FakeUnitOfWork:
@@ -34,6 +35,7 @@ class FakeUnitOfWork:
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
+        self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 
     async def __aenter__(self) -> Self:
