@@ -129,6 +129,7 @@ class AnswerRuns:
 
     async def close(self) -> None:
         """Interrupt what is still being written; each saves what it has."""
+        await asyncio.sleep(0)  # a run that was just started begins, so that it can save its end
         tasks = list(self._tasks.values())
         _interrupt(tasks)
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -143,26 +143,26 @@ class Ingest:
         await self._report(job, Stage.INDEXING)
         pages = [(page, parsed.text[page.char_from : page.char_to]) for page in parsed.pages]
         for attempt in range(SAVE_ATTEMPTS):
-            async with self.begin(job.workspace_id) as work:
-                document = await work.documents.get(job.document_id)
-                if document is None or document.is_deleted or document.revision != job.revision:
-                    raise _Superseded
-                await work.passages.replace(job.document_id, job.revision, chunks, pages)
-                await work.documents.save(
-                    document.completed(
-                        page_count=len(parsed.pages) or None,
-                        chunk_count=len(chunks),
-                        language=parsed.language,
-                        now=self.clock.now(),
+            try:
+                async with self.begin(job.workspace_id) as work:
+                    document = await work.documents.get(job.document_id)
+                    if document is None or document.is_deleted or document.revision != job.revision:
+                        raise _Superseded
+                    await work.passages.replace(job.document_id, job.revision, chunks, pages)
+                    await work.documents.save(
+                        document.completed(
+                            page_count=len(parsed.pages) or None,
+                            chunk_count=len(chunks),
+                            language=parsed.language,
+                            now=self.clock.now(),
+                        )
                     )
-                )
-                try:
                     await work.commit()
-                except ConcurrentChange:
-                    if attempt == SAVE_ATTEMPTS - 1:
-                        raise
-                else:
-                    return
+            except ConcurrentChange:
+                if attempt == SAVE_ATTEMPTS - 1:
+                    raise
+            else:
+                return
 
 
 def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> IndexedChunk:

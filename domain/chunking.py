@@ -102,6 +102,7 @@ def cut(
             heading_path=piece.path,
             token_count=count,
             boxes=pages.boxes(piece.start, piece.end),
+            page_starts=pages.starts(piece.start, piece.end),
         )
         for ordinal, (piece, text, count) in enumerate(zip(pieces, texts, cutter.count(texts), strict=True))
     ]

@@ -236,11 +236,17 @@ class ModelQueue:
         self._window = [item for item in self._window if not item.work.done.done()]
         if len(self._window) > _WINDOW - _TOKENISED_AT_ONCE:
             return
-        with self._wake:
-            if not self._passages:
-                return
-            work = self._passages.popleft()
-        texts = work.texts[work.next_text : work.next_text + _TOKENISED_AT_ONCE]
+        room = _TOKENISED_AT_ONCE
+        while room > 0:
+            with self._wake:
+                if not self._passages:
+                    return
+                work = self._passages.popleft()
+            room -= self._tokenise_some(model, work, room)
+
+    def _tokenise_some(self, model: TextModel, work: _Work, room: int) -> int:
+        """Up to `room` of the caller's texts into the window, and the caller to the end of the line; how many."""
+        texts = work.texts[work.next_text : work.next_text + room]
         try:
             tokens = [] if work.done.done() else model.tokenise(texts, work.kind)
         except Exception as error:  # noqa: BLE001 as above
@@ -248,7 +254,7 @@ class ModelQueue:
             _fail(work, error)
         if not tokens:
             self._settle(work, len(work.texts) - work.next_text)
-            return
+            return 0
         for row, ids in enumerate(tokens, start=work.next_text):
             self._arrivals += 1
             insort(self._window, _Item(length=len(ids), arrival=self._arrivals, work=work, row=row, ids=ids))
@@ -258,6 +264,7 @@ class ModelQueue:
             if work.next_text < len(work.texts):
                 self._passages.append(work)
             self._wake.notify()  # another worker may take what is left
+        return len(texts)
 
     def _take_batch(self) -> list[_Item]:
         """The oldest text and those nearest it in length, as many as the model reads in `BATCH_SECONDS`."""

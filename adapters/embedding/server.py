@@ -75,12 +75,16 @@ class EmbeddingRequest:
 
 
 class EmbeddingServer:
-    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``."""
+    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``.
 
-    def __init__(self, queue: ModelQueue, *, key: str, name: str, dimensions: int) -> None:
+    A request may name the model `name`, or `alias`, which is what the server was told to load.
+    """
+
+    def __init__(self, queue: ModelQueue, *, key: str, name: str, dimensions: int, alias: str | None = None) -> None:
         self._queue = queue
         self._key = key.encode()
         self._name = name
+        self._names = (None, name, alias)  # as `model` of a request
         self._dimensions = dimensions
 
     def app(self) -> Starlette:
@@ -134,6 +138,8 @@ class EmbeddingServer:
         except ApplicationError as error:
             code = "loading" if error.retry_after else "model_failed"
             raise Refused(503, error.message, code=code, after=error.retry_after) from error
+        except Exception as error:
+            raise Refused(500, "The model failed on these texts.", code="model_failed") from error
 
     def _authorise(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -143,7 +149,7 @@ class EmbeddingServer:
     async def _parse(self, request: Request) -> EmbeddingRequest:
         try:
             body = json.loads(await _body(request))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(400, "The body is not JSON.") from error
         if not isinstance(body, dict):
             raise Refused(400, "The body is not a JSON object.")
@@ -155,12 +161,12 @@ class EmbeddingServer:
             raise Refused(400, "Only strings are embedded here; arrays of tokens are not taken.", param="input")
         if len(texts) > MAX_TEXTS:
             raise Refused(400, f"Give at most {MAX_TEXTS} texts at a time.", param="input")
-        if body.get("model") not in {None, self._name}:
+        if body.get("model") not in self._names:
             raise Refused(404, f"The model here is {self._name}.", param="model", code="model_not_found")
-        if body.get("dimensions") not in {None, self._dimensions}:
+        if body.get("dimensions") not in (None, self._dimensions):
             raise Refused(400, f"The model gives {self._dimensions} dimensions.", param="dimensions")
         encoding = body.get("encoding_format", "float")
-        if encoding not in {"float", "base64"}:
+        if encoding not in ("float", "base64"):
             raise Refused(400, "Use float or base64.", param="encoding_format")
         priority = request.headers.get("x-priority", "passage")
         kind: Kind = "query" if priority == "query" else "passage"
@@ -237,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return SentenceTransformerModel(options.model, dtype=options.dtype)
 
     queue = ModelQueue(load, workers=options.threads)
-    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions)
+    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions, alias=options.model)
     config = uvicorn.Config(
         server.app(),
         host=options.host,

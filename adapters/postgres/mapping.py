@@ -214,6 +214,7 @@ def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
         "heading_path": list(chunk.heading_path),
         "token_count": chunk.token_count,
         "boxes": _boxes_to_json(chunk.boxes),
+        "page_starts": [list(start) for start in chunk.page_starts],
     }
 
 
@@ -231,6 +232,7 @@ def chunk_from(row: RowMapping) -> Chunk:
         heading_path=tuple(row["heading_path"]),
         token_count=row["token_count"],
         boxes=_boxes_from_json(row["boxes"]),
+        page_starts=tuple((page, offset) for page, offset in row["page_starts"]),
     )
 
 

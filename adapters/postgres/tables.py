@@ -237,6 +237,7 @@ chunks = Table(
     Column("heading_path", ARRAY(Text), nullable=False),
     Column("token_count", Integer, nullable=False),
     Column("boxes", JSONB, nullable=False),  # [[page, [[left, top, right, bottom], …]], …]
+    Column("page_starts", JSONB, nullable=False),  # [[page, code point in text], …]
     UniqueConstraint("document_id", "revision", "ordinal"),
     ForeignKeyConstraint(
         ["workspace_id", "document_id"], ["documents.workspace_id", "documents.id"], ondelete="CASCADE"

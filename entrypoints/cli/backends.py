@@ -103,7 +103,9 @@ class LocalBackend:
         """See `Backend`."""
         same_name = await self.use_cases.list_documents(
             self.actor,
-            query=DocumentQuery(readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name),
+            query=DocumentQuery(
+                readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name
+            ),
             limit=200,
         )
         known = came_from([document_view(document) for document in same_name], path)

@@ -36,14 +36,22 @@ class BodyLimit:
             nonlocal read
             limit: int = scope[KEY]
             if announced is not None and announced > limit:
-                raise BodyTooLarge(limit)
+                raise _over(limit)
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:
-                raise BodyTooLarge(limit)
+                raise _over(limit)
             return message
 
         await self.app(scope, guarded, send)
+
+
+def _over(limit: int) -> Exception:
+    return BodyTooLarge(limit) if limit == MAX_JSON_BYTES else _document_too_large(limit - FORM_BYTES)
+
+
+def _document_too_large(limit: int) -> TooLarge:
+    return TooLarge(f"A document may hold at most {limit} bytes.")
 
 
 def content_length(scope: Scope) -> int | None:
@@ -57,5 +65,5 @@ def allow_body(request: Request, max_file_bytes: int) -> None:
     limit = max_file_bytes + FORM_BYTES
     announced = content_length(request.scope)
     if announced is not None and announced > limit:
-        raise TooLarge(f"A document may hold at most {max_file_bytes} bytes.")
+        raise _document_too_large(max_file_bytes)
     request.scope[KEY] = limit

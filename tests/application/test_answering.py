@@ -117,7 +117,7 @@ async def test_a_broken_stream_keeps_the_text_so_far(assembly: Assembly, ann: Ac
 
 async def test_a_defect_ends_the_answer_without_telling_its_words(assembly: Assembly, ann: Actor) -> None:
     """An exception that nobody foresaw becomes a plain error; it is logged."""
-    assembly.vectors.search = lambda *_: (_ for _ in ()).throw(RuntimeError("secret path"))  # type: ignore[method-assign]
+    assembly.model.script([RuntimeError("secret path")])
 
     _, events = await ask(assembly, ann)
 
@@ -279,8 +279,7 @@ async def test_the_answer_goes_on_without_readers(assembly: Assembly, ann: Actor
     await stream.aclose()  # type: ignore[attr-defined]
     gate.until.set()
     async with asyncio.timeout(5):
-        while assembly.use_cases.answer_runs.active:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*assembly.use_cases.answer_runs._tasks.values())
 
     assert (await assembly.use_cases.show_message(ann, message_id=asked.answer.id)).content == "One. Two."
 

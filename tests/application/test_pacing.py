@@ -41,10 +41,10 @@ async def test_a_fast_source_is_batched() -> None:
 
 async def test_an_error_comes_after_what_was_before_it() -> None:
     """Nothing that the source gave is lost to its error."""
-    got: list[int] = []
+    batches = paced(numbers(3, error=ValueError("broken")), interval=0)
+    got = await anext(batches)
     with pytest.raises(ValueError, match="broken"):
-        async for batch in paced(numbers(3, error=ValueError("broken")), interval=0):
-            got += batch
+        await anext(batches)
 
     assert got == [0, 1, 2]
 

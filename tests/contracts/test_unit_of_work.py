@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from application.errors import AlreadyExists, ConcurrentChange
-from application.ports.jobs import DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
+from application.ports.jobs import DescribeDocument, EraseDocument, IngestDocument
 from application.ports.repositories import DocumentQuery
 from domain.access import Role
 from domain.documents import Document
@@ -104,22 +104,6 @@ async def test_committing_twice_writes_jobs_once(units: Units) -> None:
         await work.commit()
 
     assert len(await units.waiting_jobs()) == 1
-
-
-async def test_equal_waiting_jobs_are_one_but_descriptions_follow_each_change(units: Units) -> None:
-    """Doing it once is enough, unless it must see what was changed since."""
-    team = await found_team(units)
-    document = make_document(team)
-    erase = EraseDocument(workspace_id=team.id, document_id=document.id)
-    remove = RemoveOldRevisions(workspace_id=team.id, document_id=document.id, live_revision=2)
-    describe = DescribeDocument(workspace_id=team.id, document_id=document.id)
-    for _ in range(2):
-        async with units.begin(None) as work:
-            await work.jobs.enqueue([erase, remove, describe], delay=timedelta(minutes=1))
-            await work.jobs.enqueue([erase])
-            await work.commit()
-
-    assert [erase, remove, describe, describe] == await units.waiting_jobs()
 
 
 async def test_a_stale_version_is_refused(units: Units) -> None:

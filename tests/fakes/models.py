@@ -33,7 +33,7 @@ class Pause:
     until: asyncio.Event = field(factory=asyncio.Event)
 
 
-ScriptStep = ModelPart | ApplicationError | Pause
+ScriptStep = ModelPart | Exception | Pause
 
 
 def text(*pieces: str) -> list[ScriptStep]:
@@ -108,7 +108,7 @@ async def _play(steps: list[ScriptStep], ended: asyncio.Event) -> AsyncGenerator
         await asyncio.sleep(0)
         if isinstance(step, Pause):
             await step.until.wait()
-        elif isinstance(step, ApplicationError):
+        elif isinstance(step, Exception):
             ended.set()
             raise step
         else:
