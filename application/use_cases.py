@@ -23,6 +23,8 @@ from application import (
     maintenance,
     reconciling,
     reindexing,
+    rooms,
+    rooms_events,
     tickets,
     uploads,
     workspaces,
@@ -37,6 +39,7 @@ from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
@@ -62,6 +65,7 @@ class Ports:
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
     changes: AccessChanges
@@ -147,6 +151,17 @@ class UseCases:
     cancel_answer: asking.CancelAnswer
     ask: asking.Ask
 
+    # rooms
+    create_room: rooms.CreateRoom
+    list_rooms: rooms.ListRooms
+    show_room: rooms.ShowRoom
+    change_room: rooms.ChangeRoom
+    delete_room: rooms.DeleteRoom
+    list_room_member: rooms.ListRoomMember
+    unlist_room_member: rooms.UnlistRoomMember
+    publish_event: rooms_events.PublishEvent
+    read_events: rooms_events.ReadEvents
+
     # work that follows
     handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
@@ -173,6 +188,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
+    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
@@ -254,6 +270,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         read_answer=read,
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
         ask=asking.Ask(start=start, post=post, read=read),
+        create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
+        list_rooms=rooms.ListRooms(begin=begin),
+        show_room=rooms.ShowRoom(begin=begin),
+        change_room=rooms.ChangeRoom(begin=begin),
+        delete_room=rooms.DeleteRoom(begin=begin),
+        list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
+        unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
+        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        read_events=rooms_events.ReadEvents(begin=begin),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,

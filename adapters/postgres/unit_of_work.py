@@ -14,6 +14,7 @@ from adapters.postgres.repositories.conversations import PostgresConversations, 
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.rooms import PostgresRooms
 from adapters.postgres.repositories.runs import PostgresRunRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
@@ -32,6 +33,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
@@ -63,6 +65,7 @@ class PostgresUnitOfWork:
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -84,6 +87,7 @@ class PostgresUnitOfWork:
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
         self.runs = PostgresRunRecords(session)
+        self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

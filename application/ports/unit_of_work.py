@@ -16,6 +16,7 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
@@ -41,6 +42,7 @@ class UnitOfWork(Protocol):
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

@@ -12,6 +12,7 @@ from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
 from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
+from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.runs import FakeRuns
@@ -33,6 +34,7 @@ class Assembly:
     changes: FakeAccessChanges = field(factory=FakeAccessChanges)
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     run_log: FakeRuns = field(factory=FakeRuns)
+    live: MemoryBus = field(factory=MemoryBus)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -49,6 +51,7 @@ class Assembly:
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            live=self.live,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             changes=self.changes,

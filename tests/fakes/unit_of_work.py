@@ -33,6 +33,7 @@ from tests.fakes.repositories import (
     FakeUsers,
     FakeWorkspaces,
 )
+from tests.fakes.rooms import FakeRooms
 from tests.fakes.run_records import FakeRunRecords
 
 
@@ -64,6 +65,7 @@ class FakeUnitOfWork:
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
         self.runs = FakeRunRecords(transaction)
+        self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 
     async def __aenter__(self) -> Self:
