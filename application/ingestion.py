@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.errors import ConcurrentChange, ParsingFailed
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRevisions
+from application.ports.languages import LanguageDetector
 from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -47,6 +48,7 @@ class Ingest:
     files: FileStore
     parser: Parser
     tokens: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     vectors: VectorIndex
     clock: Clock
@@ -64,7 +66,7 @@ class Ingest:
             parsed = await self._parse(document)
             await self._report(job, Stage.CHUNKING)
             chunks = await asyncio.to_thread(self._cut, document, parsed)
-            await self._index(job, document, chunks)
+            await self._index(job, evolve(document, language=parsed.language), chunks)
             await self._go_live(job, parsed, chunks)
         except ParsingFailed as error:
             failure = error.failure
@@ -92,12 +94,15 @@ class Ingest:
     async def _parse(self, document: Document) -> ParsedDocument:
         try:
             async with self.files.local(document.file_key) as path:
-                return await self.parser.parse(path, document.media_type)
+                parsed = await self.parser.parse(path, document.media_type)
         except NotFound as error:
             missing = Failure(
                 code=FailureCode.PARSE_FAILED, message="The original file is missing from the store. Upload it again."
             )
             raise ParsingFailed(missing) from error
+        # the text knows better than a template's `lang` attribute
+        language = await asyncio.to_thread(self.languages.detect, parsed.text) or parsed.language
+        return evolve(parsed, language=language)
 
     def _cut(self, document: Document, parsed: ParsedDocument) -> list[Chunk]:
         chunks = cut(

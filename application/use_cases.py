@@ -39,6 +39,7 @@ from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
@@ -60,6 +61,7 @@ class Ports:
     media_types: MediaTypes
     parser: Parser
     tokens_of_text: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     embeddings: EmbeddingCache
     vectors: VectorIndex
@@ -285,6 +287,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 files=ports.files,
                 parser=ports.parser,
                 tokens=ports.tokens_of_text,
+                languages=ports.languages,
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,

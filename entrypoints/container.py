@@ -26,6 +26,7 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
@@ -205,6 +206,7 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
+        languages=providers.Singleton(StopWordLanguages),
         embedder=embedder,
         embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),

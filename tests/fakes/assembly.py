@@ -14,7 +14,7 @@ from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedL
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
-from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -46,6 +46,7 @@ class Assembly:
             media_types=FakeMediaTypes(),
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
+            languages=FakeLanguages(),
             embedder=self.embedder,
             embeddings=self.embedder,
             vectors=self.vectors,
