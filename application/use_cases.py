@@ -28,6 +28,7 @@ from application.authentication import RegistrationMode
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
+from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Tokens
@@ -52,6 +53,7 @@ class Ports:
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    news: DocumentNews
     passwords: PasswordHasher
     tokens: Tokens
     clock: Clock
@@ -129,6 +131,8 @@ class UseCases:
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
+
+    document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -224,6 +228,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,
+                news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
             erase=erasure.Erase(
@@ -236,5 +241,6 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        document_news=ports.news,
         answer_runs=runs,
     )

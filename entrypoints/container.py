@@ -28,6 +28,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
+from adapters.redis.news import RedisNews
 from adapters.redis.runs import RedisRuns
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
@@ -72,6 +73,12 @@ def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> Redis
     log = RedisRuns(client)
     closing.push_async_callback(log.aclose)
     return log
+
+
+def _news(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisNews:
+    news = RedisNews(client)
+    closing.push_async_callback(news.aclose)
+    return news
 
 
 def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
@@ -195,6 +202,7 @@ class Container(containers.DeclarativeContainer):
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
+        news=providers.Singleton(_news, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         clock=providers.Singleton(SystemClock),

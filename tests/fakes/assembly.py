@@ -11,6 +11,7 @@ from application.use_cases import Policy, Ports, UseCases, assemble
 from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.models import FakeModel
+from tests.fakes.news import MemoryNews
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -28,6 +29,7 @@ class Assembly:
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
     run_log: MemoryRunLog = field(factory=MemoryRunLog)
+    news: MemoryNews = field(factory=MemoryNews)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -44,6 +46,7 @@ class Assembly:
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            news=self.news,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             clock=SystemClock(),
