@@ -62,8 +62,15 @@ class Ingest:
             failure = error.failure
             await settle(self.begin, job, lambda unread: unread.failed(failure, self.clock.now()))
         except Superseded:
-            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
+            await self._discard(job)
         await self.news.tell(job.document_id)
+
+    async def _discard(self, job: IngestDocument) -> None:
+        """Take back what was written of a revision, unless it went live at the very moment it was asked about."""
+        async with self.begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+        if document is None or document.is_deleted or document.live_revision != job.revision:
+            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
 
     async def _begin(self, job: IngestDocument) -> Document | None:
         """The document, noted as being worked on; None when that revision is settled; else `Superseded`."""

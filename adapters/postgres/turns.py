@@ -107,7 +107,8 @@ async def pick(driver: Driver, turns: Turns, *, kinds: Sequence[str], worker: UU
 async def _pick_one(driver: Driver, turns: Turns, kinds: Sequence[str], worker: UUID) -> PickedJob | None:
     if turns.takes_oldest_of_all():
         return _first(await driver.fetch(_OLDEST, kinds, worker))
-    heads = turns.ordered(Head(row["flow"], row["priority"]) for row in await driver.fetch(_HEADS, kinds))
+    rows: Sequence[Mapping[str, Any]] = await driver.fetch(_HEADS, kinds)
+    heads = turns.ordered(Head(row["flow"], row["priority"]) for row in rows)
     turns.keep(head.flow for head in heads)
     for head in heads:
         statement = _NEWEST_OF_FLOW if turns.takes_newest(head) else _OLDEST_OF_FLOW

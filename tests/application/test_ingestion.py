@@ -1,9 +1,10 @@
 """From upload to search and back out, whatever happens on the way."""
 
 import asyncio
+from typing import Any, Self
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from application.errors import EmbedderUnavailable, VectorsUnavailable
 from application.ports.jobs import IngestDocument
@@ -15,6 +16,7 @@ from domain.ids import WorkspaceId
 from domain.passages import SearchMode
 from tests.application.conftest import bytes_of, member, upload
 from tests.fakes.assembly import Assembly
+from tests.fakes.database import DOCUMENTS
 
 TEXT = "The heron stands in the reeds.\n\nIt waits for fish."
 
@@ -258,3 +260,42 @@ async def test_a_small_file_takes_two_transactions(assembly: Assembly, ann: Acto
 
     assert begun == 2
     assert assembly.news.told == [job.document_id] * 2
+
+
+async def test_going_live_while_being_asked_about_keeps_the_vectors(assembly: Assembly, ann: Actor) -> None:
+    """A look that comes between the last commit and the end of the work takes nothing back."""
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    job = assembly.begin.database.jobs.pop().job
+    assert isinstance(job, IngestDocument)
+    went_live = asyncio.Event()
+
+    @frozen
+    class LingeringWork:
+        """A unit of work that stays open for a while after the commit that lets a document go live."""
+
+        inner: UnitOfWork
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        async def __aenter__(self) -> Self:
+            await self.inner.__aenter__()
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            shown = assembly.begin.database.table(DOCUMENTS)[receipt.document.id]
+            await self.inner.__aexit__(*error)
+            if shown.live_revision is not None and not went_live.is_set():
+                went_live.set()
+                await asyncio.sleep(5)
+
+    ingest = evolve(
+        assembly.use_cases.handle_job.ingest,
+        report_every=0.01,
+        begin=lambda workspace_id: LingeringWork(assembly.begin(workspace_id)),
+    )
+    async with asyncio.timeout(4):
+        await ingest(job)
+
+    assert went_live.is_set()
+    assert await found(assembly, ann, "heron") == ["a.txt"]
