@@ -6,7 +6,6 @@ the addresses of embedded engines into the settings. What is opened here is clos
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -33,6 +32,7 @@ from adapters.redis.runs import RedisRuns
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
+from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
 from application.use_cases import Policy, Ports, assemble
@@ -154,8 +154,12 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
-def _blob_root(settings: Settings) -> Path:
-    return settings.blob_root
+def _files(settings: Settings) -> FileStore:
+    if settings.blob_root is not None:
+        return LocalFiles(settings.blob_root)
+    from adapters.files.s3 import S3Files  # its library is large, and needed only with a bucket
+
+    return S3Files.connect(_required(settings.blob_url, "blob_url"))
 
 
 def _health(ports: Ports, cache: RedisCache) -> dict[str, Ping]:
@@ -193,7 +197,7 @@ class Container(containers.DeclarativeContainer):
     ports = providers.Singleton(
         Ports,
         begin=begin,
-        files=providers.Singleton(LocalFiles, providers.Callable(_blob_root, settings)),
+        files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
