@@ -29,9 +29,11 @@ async def readable_document(work: UnitOfWork, actor: Actor, document_id: Documen
 
 async def readable_collection(work: UnitOfWork, actor: Actor, collection_id: CollectionId | None) -> Collection:
     """The collection if it exists for this actor, else `NotFound`; None means the default one."""
-    if collection_id is None:
-        return await work.collections.default(actor.workspace_id)
-    collection = await work.collections.get(collection_id)
+    collection = (
+        await work.collections.default(actor.workspace_id)
+        if collection_id is None
+        else await work.collections.get(collection_id)
+    )
     if collection is None or collection.workspace_id != actor.workspace_id or not actor.can_read(collection.id):
         raise NotFound("There is no such collection.")
     return collection

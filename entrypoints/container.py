@@ -25,10 +25,13 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
+from adapters.redis.live import RedisBus
 from adapters.redis.news import RedisNews
 from adapters.redis.runs import RedisRuns
+from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
@@ -79,6 +82,16 @@ def _news(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisNew
     news = RedisNews(client)
     closing.push_async_callback(news.aclose)
     return news
+
+
+def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisAccessChanges:
+    changes = RedisAccessChanges(client)
+    closing.push_async_callback(changes.aclose)
+    return changes
+def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
+    bus = RedisBus(client)
+    closing.push_async_callback(bus.aclose)
+    return bus
 
 
 def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
@@ -137,7 +150,9 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
 
 def _tokens(settings: Settings) -> JwtTokens:
     secret = settings.secret_key
-    return JwtTokens([_required(secret.get_secret_value() if secret else None, "secret_key")])
+    return JwtTokens(
+        [_required(secret.get_secret_value() if secret else None, "secret_key"), *settings.earlier_secret_keys]
+    )
 
 
 def _token_counter(settings: Settings) -> TokenCounter:
@@ -207,8 +222,11 @@ class Container(containers.DeclarativeContainer):
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
+        live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
+        changes=providers.Singleton(_access_changes, redis, closing),
+        tickets=providers.Singleton(RedisTickets, redis),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_23_job_flows"
-down_revision = "2026_11_23_erasures"
+down_revision = "2026_11_23_rooms"
 branch_labels = None
 depends_on = None
 

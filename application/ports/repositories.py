@@ -42,6 +42,10 @@ class Users(Protocol):
         """By id."""
         ...
 
+    async def lock(self, user_id: UserId) -> User | None:
+        """By id, as it stands now; nobody else changes it until the transaction ends."""
+        ...
+
     async def by_email(self, email: str) -> User | None:
         """By normalised e-mail."""
         ...
@@ -66,6 +70,10 @@ class LoginSessions(Protocol):
         """By id, revoked and expired ones too."""
         ...
 
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        """Whether it is this user's, neither revoked nor expired, and the user not disabled."""
+        ...
+
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         """The session whose present or spent token this is, locked until the transaction ends."""
         ...
@@ -80,6 +88,17 @@ class LoginSessions(Protocol):
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
         """Live ones, newest first."""
+        ...
+
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        """End live ones of the user: all, `only` one, or all `but` one. Which ended; a foreign id ends nothing."""
         ...
 
 
@@ -372,8 +391,8 @@ class Messages(Protocol):
         """A new one."""
         ...
 
-    async def save(self, message: Message) -> None:
-        """The present state, unless the stored one is already over: then nothing changes."""
+    async def save(self, message: Message) -> bool:
+        """The present state. False, and nothing changes, when the stored one is already over or missing."""
         ...
 
     async def page(

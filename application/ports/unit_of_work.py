@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -15,6 +16,8 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
 
@@ -30,12 +33,16 @@ class UnitOfWork(Protocol):
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
     erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

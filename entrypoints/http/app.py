@@ -7,6 +7,7 @@ from starlette.types import Lifespan
 
 from entrypoints.http import (
     answers,
+    api_keys,
     auth,
     conversations,
     document_content,
@@ -17,6 +18,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    rooms,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -34,12 +36,14 @@ and a change that somebody else made first is answered with 412. Every error is 
 
 ROUTERS = (
     auth.router,
+    api_keys.router,
     workspaces.router,
     documents.router,
     document_content.router,
     knowledge.router,
     conversations.router,
     answers.router,
+    rooms.router,
     operations.router,
     pages.router,
 )

@@ -58,6 +58,7 @@ async def list_workspaces(
     summary="Make a workspace",
     description=about(workspaces.CreateWorkspace),
     tags=["workspaces"],
+    responses=problems(403),
 )
 async def create_workspace(use_cases: UseCasesDep, identity: IdentityDep, body: NameBody) -> JSONResponse:
     """Make a workspace."""

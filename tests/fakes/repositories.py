@@ -98,22 +98,34 @@ def created_at(row: Any) -> datetime:
     return moment
 
 
-class _Repository:
+class FakeRepository:
+    """What the repositories in memory share."""
+
     def __init__(self, transaction: FakeTransaction) -> None:
         self._rows = transaction
 
     def _by_id(self, table: str, identifier: UUID | None) -> Any:
         return self._rows.first(table, lambda row: bool(row.id == identifier))
 
+    def _remove(self, table: str, identifier: UUID) -> bool:
+        present = self._by_id(table, identifier) is not None
+        if present:
+            self._rows.delete(table, identifier)
+        return present
+
     def _page(self, table: str, rows: Iterable[Row], *, after: UUID | None, limit: int, **order: Any) -> list[Row]:
         options = {"key": created_at, **order}
         return keyset(rows, last_seen=self._by_id(table, after), after=after, limit=limit, **options)
 
 
-class FakeUsers(_Repository):
+class FakeUsers(FakeRepository):
     async def get(self, user_id: UserId) -> User | None:
         found: User | None = self._by_id(USERS, user_id)
         return found
+
+    async def lock(self, user_id: UserId) -> User | None:
+        await self._rows.lock(USERS, user_id)
+        return await self.get(user_id)
 
     async def by_email(self, email: str) -> User | None:
         found: User | None = self._rows.first(USERS, lambda user: bool(user.email == email))
@@ -131,10 +143,14 @@ class FakeUsers(_Repository):
         return self._page(USERS, self._rows.rows(USERS), after=after, limit=limit)
 
 
-class FakeLoginSessions(_Repository):
+class FakeLoginSessions(FakeRepository):
     async def get(self, session_id: SessionId) -> LoginSession | None:
         found: LoginSession | None = self._by_id(SESSIONS, session_id)
         return found
+
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        session, user = await self.get(session_id), self._by_id(USERS, user_id)
+        return bool(session and user and user.is_active and session.user_id == user.id and session.is_live(now))
 
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         found = self._rows.first(SESSIONS, lambda one: one.token_hash == token_hash or token_hash in one.spent)
@@ -155,8 +171,26 @@ class FakeLoginSessions(_Repository):
         live = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
         return sorted(live, key=lambda one: (one.created_at, one.id), reverse=True)
 
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        ended = []
+        for one in await self.of_user(user_id, now=now):
+            if only in {None, one.id} and but != one.id:
+                await self._rows.lock(SESSIONS, one.id)
+                present = await self.get(one.id)
+                if present is not None and present.is_live(now):
+                    self._rows.put(SESSIONS, one.id, present.revoked(now))
+                    ended.append(one.id)
+        return ended
 
-class FakeWorkspaces(_Repository):
+
+class FakeWorkspaces(FakeRepository):
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         found: Workspace | None = self._by_id(WORKSPACES, workspace_id)
         return self._rows.saw(found)
@@ -202,7 +236,7 @@ class FakeWorkspaces(_Repository):
         await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
 
 
-class FakeCollections(_Repository):
+class FakeCollections(FakeRepository):
     async def get(self, collection_id: CollectionId) -> Collection | None:
         found: Collection | None = self._by_id(COLLECTIONS, collection_id)
         return self._rows.saw(found)
@@ -254,7 +288,7 @@ class FakeCollections(_Repository):
         return {collection_id: present.count(collection_id) for collection_id in collection_ids}
 
 
-class FakeDocuments(_Repository):
+class FakeDocuments(FakeRepository):
     async def get(self, document_id: DocumentId) -> Document | None:
         found: Document | None = self._by_id(DOCUMENTS, document_id)
         return self._rows.saw(found)
@@ -387,7 +421,7 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
     )
 
 
-class FakeErasures(_Repository):
+class FakeErasures(FakeRepository):
     async def add(self, erasures: Sequence[Erasure]) -> None:
         for erasure in erasures:
             if await self.get(erasure.document_id) is None:
@@ -398,7 +432,7 @@ class FakeErasures(_Repository):
         return found
 
 
-class FakePassages(_Repository):
+class FakePassages(FakeRepository):
     async def replace(
         self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
     ) -> None:
@@ -483,7 +517,7 @@ class FakePassages(_Repository):
         return removed
 
 
-class FakeConversations(_Repository):
+class FakeConversations(FakeRepository):
     async def get(self, conversation_id: ConversationId) -> Conversation | None:
         found: Conversation | None = self._by_id(CONVERSATIONS, conversation_id)
         return self._rows.saw(found)
@@ -507,7 +541,7 @@ class FakeConversations(_Repository):
         return [self._rows.saw(one) for one in page]
 
 
-class FakeMessages(_Repository):
+class FakeMessages(FakeRepository):
     async def get(self, message_id: MessageId) -> Message | None:
         found: Message | None = self._by_id(MESSAGES, message_id)
         return found
@@ -515,11 +549,13 @@ class FakeMessages(_Repository):
     async def add(self, message: Message) -> None:
         await self._rows.add(MESSAGES, message.id, message)
 
-    async def save(self, message: Message) -> None:
+    async def save(self, message: Message) -> bool:
         await self._rows.lock(MESSAGES, message.id)
         stored: Message | None = self._by_id(MESSAGES, message.id)
-        if stored is not None and not stored.is_over:
-            self._rows.put(MESSAGES, message.id, message)
+        if stored is None or stored.is_over:
+            return False
+        self._rows.put(MESSAGES, message.id, message)
+        return True
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
