@@ -42,6 +42,7 @@ from application.ports.files import FileStore
 from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
+from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Tokens
@@ -67,6 +68,7 @@ class Ports:
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    news: DocumentNews
     live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
@@ -170,6 +172,8 @@ class UseCases:
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
     end_lost_answers: EndLostAnswers
+
+    document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -291,6 +295,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,
+                news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
             erase=erasure.Erase(
@@ -303,6 +308,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        document_news=ports.news,
         end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

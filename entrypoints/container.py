@@ -6,7 +6,6 @@ the addresses of embedded engines into the settings. What is opened here is clos
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -31,11 +30,13 @@ from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.live import RedisBus
+from adapters.redis.news import RedisNews
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
+from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
 from application.use_cases import Policy, Ports, assemble
@@ -76,6 +77,12 @@ def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> Redis
     log = RedisRuns(client)
     closing.push_async_callback(log.aclose)
     return log
+
+
+def _news(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisNews:
+    news = RedisNews(client)
+    closing.push_async_callback(news.aclose)
+    return news
 
 
 def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisAccessChanges:
@@ -163,8 +170,12 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
-def _blob_root(settings: Settings) -> Path:
-    return settings.blob_root
+def _files(settings: Settings) -> FileStore:
+    if settings.blob_root is not None:
+        return LocalFiles(settings.blob_root)
+    from adapters.files.s3 import S3Files  # its library is large, and needed only with a bucket
+
+    return S3Files.connect(_required(settings.blob_url, "blob_url"))
 
 
 def _health(ports: Ports, cache: RedisCache) -> dict[str, Ping]:
@@ -202,7 +213,7 @@ class Container(containers.DeclarativeContainer):
     ports = providers.Singleton(
         Ports,
         begin=begin,
-        files=providers.Singleton(LocalFiles, providers.Callable(_blob_root, settings)),
+        files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
@@ -212,6 +223,7 @@ class Container(containers.DeclarativeContainer):
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
+        news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
