@@ -6,17 +6,29 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    administration,
     api_keys,
     authentication,
+    collection_access,
     conversations,
+    deleting,
     document_contents,
     documents,
+    erasure,
     ingestion,
+    invitations,
+    job_handling,
+    joining,
     knowledge,
     local,
     login_sessions,
     maintenance,
+    members,
+    reconciling,
+    reindexing,
     tickets,
+    uploads,
+    workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
@@ -25,7 +37,7 @@ from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
-from application.ports.embedding import Embedder
+from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
@@ -48,6 +60,7 @@ class Ports:
     parser: Parser
     tokens_of_text: TokenCounter
     embedder: Embedder
+    embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
@@ -97,24 +110,43 @@ class UseCases:
     show_api_key: api_keys.ShowApiKey
     revoke_api_key: api_keys.RevokeApiKey
 
+    list_users: administration.ListUsers
+    set_password: administration.SetPassword
+    disable_user: administration.DisableUser
+    set_role: administration.SetRole
+
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
     show_workspace: workspaces.ShowWorkspace
     rename_workspace: workspaces.RenameWorkspace
+    delete_workspace: joining.DeleteWorkspace
+    list_members: members.ListMembers
+    change_role: members.ChangeRole
+    remove_member: members.RemoveMember
+    invite: invitations.Invite
+    list_invitations: invitations.ListInvitations
+    show_invitation: invitations.ShowInvitation
+    withdraw_invitation: invitations.WithdrawInvitation
+    accept_invitation: joining.AcceptInvitation
     create_collection: workspaces.CreateCollection
     list_collections: workspaces.ListCollections
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    list_reader: collection_access.ListReader
+    unlist_reader: collection_access.UnlistReader
+    delete_collection: deleting.DeleteCollection
 
     # documents
-    upload_document: documents.UploadDocument
-    revise_document: documents.ReviseDocument
+    upload_document: uploads.UploadDocument
+    revise_document: uploads.ReviseDocument
     show_document: documents.ShowDocument
     list_documents: documents.ListDocuments
     change_document: documents.ChangeDocument
-    delete_document: documents.DeleteDocument
-    reindex_document: documents.ReindexDocument
+    delete_document: deleting.DeleteDocument
+    show_erasure: erasure.ShowErasure
+    reindex_document: reindexing.ReindexDocument
+    reindex_all: reindexing.ReindexAll
     download_original: document_contents.DownloadOriginal
     list_chunks: document_contents.ListChunks
     show_page: document_contents.ShowPage
@@ -134,8 +166,10 @@ class UseCases:
     ask: conversations.Ask
 
     # work that follows
-    handle_job: ingestion.HandleJob
+    handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
+    schedule_reconciling: maintenance.ScheduleReconciling
+    reconcile_all: reconciling.ReconcileAll
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -144,7 +178,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
     begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
     memory = AccessMemory(changes)
-    create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
+    create_user = authentication.CreateUser(
+        begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
+    )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     runs = AnswerRuns(log=ports.run_log, report=ports.log)
@@ -154,9 +190,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
     read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
+    erase = erasure.Erase(
+        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+    )
     return UseCases(
         create_user=create_user,
-        register=authentication.Register(create_user=create_user, mode=policy.registration),
+        register=authentication.Register(
+            begin=begin, create_user=create_user, tokens=ports.tokens, clock=clock, mode=policy.registration
+        ),
         log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
@@ -191,15 +233,31 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
         revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        list_users=administration.ListUsers(begin=begin),
+        set_password=administration.SetPassword(begin=begin, passwords=ports.passwords, changes=changes, clock=clock),
+        disable_user=administration.DisableUser(begin=begin, changes=changes, clock=clock),
+        set_role=administration.SetRole(begin=begin, changes=changes, clock=clock),
         create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
         rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        delete_workspace=joining.DeleteWorkspace(begin=begin, changes=changes, clock=clock),
+        list_members=members.ListMembers(begin=begin),
+        change_role=members.ChangeRole(begin=begin, changes=changes),
+        remove_member=members.RemoveMember(begin=begin, changes=changes),
+        invite=invitations.Invite(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_invitations=invitations.ListInvitations(begin=begin),
+        show_invitation=invitations.ShowInvitation(begin=begin),
+        withdraw_invitation=invitations.WithdrawInvitation(begin=begin),
+        accept_invitation=joining.AcceptInvitation(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
         create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
-        upload_document=documents.UploadDocument(
+        delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        list_reader=collection_access.ListReader(begin=begin, changes=changes),
+        unlist_reader=collection_access.UnlistReader(begin=begin, changes=changes),
+        upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -207,7 +265,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             ids=ids,
             max_bytes=policy.max_upload_bytes,
         ),
-        revise_document=documents.ReviseDocument(
+        revise_document=uploads.ReviseDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -217,8 +275,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_document=documents.ShowDocument(begin=begin),
         list_documents=documents.ListDocuments(begin=begin),
         change_document=documents.ChangeDocument(begin=begin, clock=clock),
-        delete_document=documents.DeleteDocument(begin=begin, clock=clock),
-        reindex_document=documents.ReindexDocument(begin=begin, clock=clock),
+        delete_document=deleting.DeleteDocument(begin=begin, clock=clock),
+        show_erasure=erasure.ShowErasure(begin=begin),
+        reindex_document=reindexing.ReindexDocument(begin=begin, clock=clock),
+        reindex_all=reindexing.ReindexAll(begin=begin),
         download_original=document_contents.DownloadOriginal(begin=begin, files=ports.files),
         list_chunks=document_contents.ListChunks(begin=begin),
         show_page=document_contents.ShowPage(begin=begin),
@@ -232,7 +292,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         read_answer=read,
         cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
         ask=conversations.Ask(start=start, post=post, read=read),
-        handle_job=ingestion.HandleJob(
+        handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
@@ -243,9 +303,16 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 clock=clock,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=ingestion.Erase(begin=begin, files=ports.files, vectors=ports.vectors),
+            erase=erase,
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            erase_workspace=workspace_erasure.EraseRemains(
+                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
+            ),
+            reindex=reindexing.QueueReindex(begin=begin, clock=clock),
+            reconcile=reconcile,
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
+        schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
+        reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
         answer_runs=runs,
     )

@@ -190,6 +190,7 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    embedder = providers.Singleton(_embedder, settings, embedding, cache, closing)
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -199,7 +200,8 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
-        embedder=providers.Singleton(_embedder, settings, embedding, cache, closing),
+        embedder=embedder,
+        embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),

@@ -264,6 +264,19 @@ documents = Table(
         postgresql_where=text("deleted_at IS NULL AND status IN ('queued', 'processing')"),
     ),
     Index("ix_documents_tags", "tags", postgresql_using="gin"),
+    Index("ix_documents_tombstones", "workspace_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+)
+
+erasures = Table(  # points at nothing: a receipt outlives document and workspace
+    "erasures",
+    metadata,
+    _id("document_id", primary_key=True),
+    _id("workspace_id"),
+    _moment("deleted_at"),
+    _moment("vectors_at"),
+    _moment("files_at"),
+    _moment("caches_at"),
+    _moment("chunks_at"),
 )
 
 chunks = Table(

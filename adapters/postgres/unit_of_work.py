@@ -12,6 +12,7 @@ from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
+from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
@@ -23,6 +24,7 @@ from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
@@ -54,6 +56,7 @@ class PostgresUnitOfWork:
     invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
@@ -73,6 +76,7 @@ class PostgresUnitOfWork:
         self.invitations = PostgresInvitations(session)
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
+        self.erasures = PostgresErasures(session)
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)

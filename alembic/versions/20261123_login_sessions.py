@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261123_login_sessions"
-down_revision = "0003"
+down_revision = "2026_11_23_erasures"
 branch_labels = None
 depends_on = None
 

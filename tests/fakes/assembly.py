@@ -44,6 +44,7 @@ class Assembly:
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
             embedder=self.embedder,
+            embeddings=self.embedder,
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,

@@ -23,6 +23,7 @@ USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspace
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
 API_KEYS, INVITATIONS = "api_keys", "invitations"
 CHUNKS, PAGES, CONVERSATIONS, MESSAGES = "chunks", "pages", "conversations", "messages"
+ERASURES = "erasures"
 
 
 @frozen
@@ -129,6 +130,13 @@ class FakeTransaction:
     def delete(self, table: str, key: Hashable) -> None:
         """Remove a row."""
         self._writes[table, key] = None
+
+    def wipe(self, workspace_id: WorkspaceId) -> None:
+        """Remove a workspace and every row that belongs to it, as foreign keys do."""
+        for table, rows in self.database.tables.items():
+            for key, row in rows.items():
+                if _workspace_of(table, row) == workspace_id:
+                    self._writes[table, key] = None
 
     async def add(self, table: str, key: Hashable, row: Any, **unique: Hashable) -> None:
         """Write a new row unless it, or one with the same unique value, exists. `unique`: constraint → value."""

@@ -9,16 +9,20 @@ from uuid import UUID
 from attrs import evolve
 
 from application.errors import ConcurrentChange
+from application.ports.jobs import IngestDocument
 from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
+    DocumentState,
     LivePassage,
+    Member,
     OwnedWorkspace,
     WorkspaceOfUser,
 )
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.erasure import Erasure
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -33,10 +37,13 @@ from domain.passages import Chunk, DocumentRef, Page
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
 from tests.fakes.database import (
+    API_KEYS,
     CHUNKS,
     COLLECTIONS,
     CONVERSATIONS,
     DOCUMENTS,
+    ERASURES,
+    INVITATIONS,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
@@ -45,6 +52,7 @@ from tests.fakes.database import (
     USERS,
     WORKSPACES,
     FakeTransaction,
+    Reader,
     StoredChunk,
     StoredPage,
     unique_values,
@@ -219,6 +227,9 @@ class FakeWorkspaces(FakeRepository):
                 found.append(OwnedWorkspace(workspace=self._rows.saw(workspace), owner=first.user_id))
         return found[:limit]
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        return sorted(one.id for one in self._rows.rows(WORKSPACES))
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         found: Membership | None = self._rows.first(
             MEMBERSHIPS, lambda place: place.workspace_id == workspace_id and place.user_id == user_id
@@ -227,6 +238,71 @@ class FakeWorkspaces(FakeRepository):
 
     async def add_member(self, membership: Membership) -> None:
         await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
+
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        await self._rows.lock(WORKSPACES, workspace_id)
+        return await self.get(workspace_id)
+
+    async def named(self, name: str) -> list[Workspace]:
+        peopled = {place.workspace_id for place in self._rows.rows(MEMBERSHIPS)}
+        fitting = [
+            one
+            for one in self._rows.rows(WORKSPACES)
+            if one.id in peopled and name.lower() in {one.name.lower(), str(one.id)}
+        ]
+        exact = [one for one in fitting if name == one.name or name.lower() == str(one.id)]
+        return [self._rows.saw(one) for one in sorted(exact, key=lambda one: (one.created_at, one.id))]
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        places = [one for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        ordered = sorted(places, key=lambda one: (one.joined_at, one.user_id))
+        if after is not None:
+            last = await self.membership(workspace_id, after)
+            border = (last.joined_at, last.user_id) if last else None
+            ordered = [one for one in ordered if border is not None and (one.joined_at, one.user_id) > border]
+        return [self._member(one) for one in ordered[:limit]]
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        place = await self.membership(workspace_id, user_id)
+        return self._member(place) if place else None
+
+    def _member(self, place: Membership) -> Member:
+        user = self._by_id(USERS, place.user_id)
+        return Member(user_id=user.id, name=user.name, email=user.email, role=place.role, joined_at=place.joined_at)
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        active = {user.id for user in self._rows.rows(USERS) if user.is_active}
+        places = [one for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        return [one.user_id for one in places if one.role is Role.OWNER and one.user_id in active]
+
+    async def save_member(self, membership: Membership) -> None:
+        await self._rows.lock(MEMBERSHIPS, (membership.workspace_id, membership.user_id))
+        present = await self.membership(membership.workspace_id, membership.user_id)
+        if present is not None:
+            key = (membership.workspace_id, membership.user_id)
+            self._rows.put(MEMBERSHIPS, key, evolve(present, role=membership.role))
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        await self._rows.lock(MEMBERSHIPS, (workspace_id, user_id))
+        self._rows.delete(MEMBERSHIPS, (workspace_id, user_id))
+        for table, holder in ((READERS, "user_id"), (API_KEYS, "user_id"), (INVITATIONS, "invited_by")):
+            for row in list(self._rows.rows(table)):
+                if row.workspace_id == workspace_id and getattr(row, holder) == user_id:
+                    key = (row.collection_id, row.user_id) if table == READERS else row.id
+                    self._rows.delete(table, key)
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        gone = [one.user_id for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        for user_id in gone:
+            await self.remove_member(workspace_id, user_id)
+        return gone
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        workspace = await self.lock(workspace_id)
+        if workspace is None or workspace.deleted_at is None:
+            return False
+        self._rows.wipe(workspace_id)
+        return True
 
 
 class FakeCollections(FakeRepository):
@@ -255,6 +331,12 @@ class FakeCollections(FakeRepository):
     async def save(self, collection: Collection) -> None:
         await self._rows.save(COLLECTIONS, collection, **unique_values(COLLECTIONS, collection))
 
+    async def remove(self, collection_id: CollectionId) -> None:
+        await self._rows.lock(COLLECTIONS, collection_id)
+        if any(one.collection_id == collection_id for one in self._rows.rows(DOCUMENTS)):
+            raise ConcurrentChange("a document is in it")
+        self._rows.delete(COLLECTIONS, collection_id)
+
     async def page(
         self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
     ) -> list[Collection]:
@@ -269,6 +351,17 @@ class FakeCollections(FakeRepository):
             if one.workspace_id == workspace_id
             and (role >= Role.ADMIN or one.visibility is Visibility.WORKSPACE or one.id in listed)
         )
+
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        place = self._rows.first(
+            MEMBERSHIPS, lambda one: (one.workspace_id, one.user_id) == (collection.workspace_id, user_id)
+        )
+        if place is None:
+            raise ConcurrentChange("no member any more")
+        self._rows.put(READERS, (collection.id, user_id), Reader(collection.workspace_id, collection.id, user_id))
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        self._rows.delete(READERS, (collection.id, user_id))
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
         present = [one.collection_id for one in self._rows.rows(DOCUMENTS) if not one.is_deleted]
@@ -336,22 +429,66 @@ class FakeDocuments(FakeRepository):
         return [self._rows.saw(one) for one in page]
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        queued = [waiting.job for waiting in self._rows.database.jobs]
+        worked_on = {(job.document_id, job.revision) for job in queued if isinstance(job, IngestDocument)}
         rows = [
             one
             for one in self._rows.rows(DOCUMENTS)
-            if one.status in UNFINISHED and not one.is_deleted and one.updated_at < idle_since
+            if one.status in UNFINISHED
+            and not one.is_deleted
+            and one.updated_at < idle_since
+            and (one.id, one.revision) not in worked_on
         ]
         return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.updated_at, one.id))[:limit]]
 
-    async def forget(self, document_id: DocumentId) -> None:
-        await self._rows.lock(DOCUMENTS, document_id)
-        stored: Document | None = self._by_id(DOCUMENTS, document_id)
-        if stored is not None and stored.is_deleted:
-            self._rows.delete(DOCUMENTS, document_id)
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS)]
+        rows = sorted((one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id), key=_by_id)
+        return [
+            DocumentState(
+                id=one.id,
+                status=one.status,
+                revision=one.revision,
+                live_revision=one.live_revision,
+                chunk_count=one.chunk_count,
+                live_chunks=sum((c.document_id, c.revision) == (one.id, one.live_revision) for c in chunks),
+                old_chunks=sum(c.document_id == one.id and c.revision != one.live_revision for c in chunks),
+                file_key=one.file_key,
+                is_deleted=one.is_deleted,
+                updated_at=one.updated_at,
+            )
+            for one in rows
+            if after is None or one.id > after
+        ][:limit]
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        deleted = 0
+        for one in [one for one in self._rows.rows(DOCUMENTS) if one.collection_id == collection_id]:
+            await self._rows.lock(DOCUMENTS, one.id)
+            deleted += not one.is_deleted
+            self._rows.put(DOCUMENTS, one.id, evolve(one.deleted(now), collection_id=moved_to))
+        return deleted
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and one.is_deleted]
+        return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.deleted_at, one.id))[:limit]]
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            await self._rows.lock(DOCUMENTS, document_id)
+            stored: Document | None = self._by_id(DOCUMENTS, document_id)
+            if stored is not None and stored.is_deleted:
+                self._rows.delete(DOCUMENTS, document_id)
 
     def _collect(self, document: Document) -> None:
         known = self._rows.events
         known += [event for event in document.events if not any(event is other for other in known)]
+
+
+def _by_id(document: Document) -> UUID:
+    return document.id
 
 
 def _fits(document: Document, query: DocumentQuery) -> bool:
@@ -362,6 +499,17 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
         and (query.tag is None or query.tag in document.tags)
         and (query.text is None or fold(query.text) in fold(f"{document.title}\n{document.filename}"))
     )
+
+
+class FakeErasures(FakeRepository):
+    async def add(self, erasures: Sequence[Erasure]) -> None:
+        for erasure in erasures:
+            if await self.get(erasure.document_id) is None:
+                self._rows.put(ERASURES, erasure.document_id, erasure)
+
+    async def get(self, document_id: DocumentId) -> Erasure | None:
+        found: Erasure | None = self._rows.first(ERASURES, lambda one: one.document_id == document_id)
+        return found
 
 
 class FakePassages(FakeRepository):
@@ -423,6 +571,16 @@ class FakePassages(FakeRepository):
             lambda stored: (stored.document_id, stored.revision, stored.page.number) == (document_id, revision, number),
         )
         return (found.page, found.text) if found else None
+
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS) if stored.chunk.document_id in document_ids]
+        return sorted((c for c in chunks if after is None or c.id > after), key=lambda chunk: chunk.id)[:limit]
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            self._drop(document_id, lambda _: True)
 
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
         return self._drop(document_id, lambda stored: before_revision is None or stored < before_revision)

@@ -14,6 +14,7 @@ from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
     FakeDocuments,
+    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
     FakePassages,
@@ -34,6 +35,7 @@ class FakeUnitOfWork:
         self.invitations = FakeInvitations(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
+        self.erasures = FakeErasures(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
