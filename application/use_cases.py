@@ -6,27 +6,33 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    administration,
     answer_reading,
     api_keys,
     asking,
     authentication,
+    collection_access,
     conversations,
     deleting,
     document_contents,
     documents,
     erasure,
     ingestion,
+    invitations,
     job_handling,
+    joining,
     knowledge,
     local,
     login_sessions,
     maintenance,
+    members,
     reconciling,
     reindexing,
     rooms,
     rooms_events,
     tickets,
     uploads,
+    workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
@@ -116,15 +122,31 @@ class UseCases:
     show_api_key: api_keys.ShowApiKey
     revoke_api_key: api_keys.RevokeApiKey
 
+    list_users: administration.ListUsers
+    set_password: administration.SetPassword
+    disable_user: administration.DisableUser
+    set_role: administration.SetRole
+
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
     show_workspace: workspaces.ShowWorkspace
     rename_workspace: workspaces.RenameWorkspace
+    delete_workspace: joining.DeleteWorkspace
+    list_members: members.ListMembers
+    change_role: members.ChangeRole
+    remove_member: members.RemoveMember
+    invite: invitations.Invite
+    list_invitations: invitations.ListInvitations
+    show_invitation: invitations.ShowInvitation
+    withdraw_invitation: invitations.WithdrawInvitation
+    accept_invitation: joining.AcceptInvitation
     create_collection: workspaces.CreateCollection
     list_collections: workspaces.ListCollections
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    list_reader: collection_access.ListReader
+    unlist_reader: collection_access.UnlistReader
     delete_collection: deleting.DeleteCollection
 
     # documents
@@ -182,7 +204,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
     begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
     memory = AccessMemory(changes)
-    create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
+    create_user = authentication.CreateUser(
+        begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
+    )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     access = ConversationAccess()
@@ -195,9 +219,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    erase = erasure.Erase(
+        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+    )
     return UseCases(
         create_user=create_user,
-        register=authentication.Register(create_user=create_user, mode=policy.registration),
+        register=authentication.Register(
+            begin=begin, create_user=create_user, tokens=ports.tokens, clock=clock, mode=policy.registration
+        ),
         log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
@@ -232,15 +261,30 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
         revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        list_users=administration.ListUsers(begin=begin),
+        set_password=administration.SetPassword(begin=begin, passwords=ports.passwords, changes=changes, clock=clock),
+        disable_user=administration.DisableUser(begin=begin, changes=changes, clock=clock),
+        set_role=administration.SetRole(begin=begin, changes=changes, clock=clock),
         create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
         rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        delete_workspace=joining.DeleteWorkspace(begin=begin, changes=changes, clock=clock),
+        list_members=members.ListMembers(begin=begin),
+        change_role=members.ChangeRole(begin=begin, changes=changes),
+        remove_member=members.RemoveMember(begin=begin, changes=changes),
+        invite=invitations.Invite(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_invitations=invitations.ListInvitations(begin=begin),
+        show_invitation=invitations.ShowInvitation(begin=begin),
+        withdraw_invitation=invitations.WithdrawInvitation(begin=begin),
+        accept_invitation=joining.AcceptInvitation(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
         create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
         delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        list_reader=collection_access.ListReader(begin=begin, changes=changes),
+        unlist_reader=collection_access.UnlistReader(begin=begin, changes=changes),
         upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
@@ -298,10 +342,11 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=erasure.Erase(
-                begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
-            ),
+            erase=erase,
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            erase_workspace=workspace_erasure.EraseRemains(
+                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
+            ),
             reindex=reindexing.QueueReindex(begin=begin, clock=clock),
             reconcile=reconcile,
         ),
