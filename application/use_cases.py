@@ -9,9 +9,11 @@ from application import (
     answer_reading,
     asking,
     authentication,
+    conversation_export,
     conversations,
     document_contents,
     documents,
+    feedback,
     ingestion,
     knowledge,
     local,
@@ -110,12 +112,17 @@ class UseCases:
     # chat
     start_conversation: conversations.StartConversation
     show_conversation: conversations.ShowConversation
+    change_conversation: conversations.ChangeConversation
+    delete_conversation: conversations.DeleteConversation
+    export_conversation: conversation_export.ExportConversation
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
     post_message: asking.PostMessage
     read_answer: answer_reading.ReadAnswer
     cancel_answer: asking.CancelAnswer
+    regenerate_answer: asking.RegenerateAnswer
+    rate_answer: feedback.RateAnswer
     ask: asking.Ask
 
     # work that follows
@@ -138,7 +145,8 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(write=write, runs=runs, clock=clock, ids=ids)
+    post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     return UseCases(
         create_user=create_user,
@@ -198,12 +206,17 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         search=search,
         start_conversation=start,
         show_conversation=conversations.ShowConversation(begin=begin, access=access),
+        change_conversation=conversations.ChangeConversation(begin=begin, access=access, clock=clock),
+        delete_conversation=conversations.DeleteConversation(begin=begin, access=access),
+        export_conversation=conversation_export.ExportConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
         list_messages=conversations.ListMessages(begin=begin, access=access),
         show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
+        rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(

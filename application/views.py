@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.answers import Citation, Source
-from domain.conversations import Message
+from domain.conversations import Conversation, Message
 from domain.documents import Document
 from domain.passages import PageBoxes, Passage
 
@@ -47,6 +47,20 @@ def source_view(source: Source) -> dict[str, Any]:
         "title": source.passage.document.title,
         "page_from": source.passage.chunk.page_from,
         "score": source.passage.score,
+    }
+
+
+def conversation_view(conversation: Conversation) -> dict[str, Any]:
+    """A conversation."""
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "collection_ids": [str(key) for key in conversation.collection_ids],
+        "instructions": conversation.instructions,
+        "model": conversation.model,
+        "version": conversation.version,
+        "created_at": time_view(conversation.created_at),
+        "updated_at": time_view(conversation.updated_at),
     }
 
 

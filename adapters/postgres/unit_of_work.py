@@ -13,6 +13,7 @@ from adapters.postgres.repositories.conversations import PostgresConversations, 
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.runs import PostgresRunRecords
+from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -29,6 +30,7 @@ from application.ports.repositories import (
     Workspaces,
 )
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -56,6 +58,7 @@ class PostgresUnitOfWork:
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -74,6 +77,7 @@ class PostgresUnitOfWork:
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
         self.runs = PostgresRunRecords(session)
+        self.usage = PostgresUsageRecords(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

@@ -19,6 +19,7 @@ from attrs import frozen
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -291,9 +292,19 @@ class Conversations(Protocol):
         ...
 
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
-        """Newest first."""
+        """Newest first; with `text` those whose title or one of whose messages holds it, in any case."""
+        ...
+
+    async def remove(self, conversation_id: ConversationId) -> None:
+        """Gone with its messages, their runs and what people thought of them; nothing where it is missing."""
         ...
 
 
@@ -310,6 +321,14 @@ class Messages(Protocol):
 
     async def save(self, message: Message) -> bool:
         """The present state. False, and nothing changes, when the stored one is already over or missing."""
+        ...
+
+    async def rate(self, feedback: Feedback) -> None:
+        """What somebody thinks of a message, in place of what they thought before."""
+        ...
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        """What people think of it, oldest first."""
         ...
 
     async def page(

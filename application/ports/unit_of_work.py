@@ -15,6 +15,7 @@ from application.ports.repositories import (
     Workspaces,
 )
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from domain.ids import WorkspaceId
 
 
@@ -36,6 +37,7 @@ class UnitOfWork(Protocol):
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

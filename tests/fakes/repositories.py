@@ -19,6 +19,7 @@ from application.ports.repositories import (
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -37,10 +38,12 @@ from tests.fakes.database import (
     COLLECTIONS,
     CONVERSATIONS,
     DOCUMENTS,
+    FEEDBACK,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
     READERS,
+    RUNS,
     SESSIONS,
     USERS,
     WORKSPACES,
@@ -417,13 +420,31 @@ class FakeConversations(_Repository):
     async def save(self, conversation: Conversation) -> None:
         await self._rows.save(CONVERSATIONS, conversation)
 
+    async def remove(self, conversation_id: ConversationId) -> None:
+        self._rows.delete(CONVERSATIONS, conversation_id)
+        for message in list(self._rows.rows(MESSAGES)):
+            if message.conversation_id == conversation_id:
+                self._rows.delete(MESSAGES, message.id)
+                self._rows.delete(RUNS, message.id)
+
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
+        said: dict[UUID, str] = {}
+        for message in self._rows.rows(MESSAGES):
+            said[message.conversation_id] = said.get(message.conversation_id, "") + "\n" + message.content
         rows = [
             one
             for one in self._rows.rows(CONVERSATIONS)
-            if one.workspace_id == workspace_id and one.created_by == user_id
+            if one.workspace_id == workspace_id
+            and one.created_by == user_id
+            and (text or "").lower() in f"{one.title or ''}\n{said.get(one.id, '')}".lower()
         ]
         page = self._page(CONVERSATIONS, rows, after=after, limit=limit, newest_first=True)
         return [self._rows.saw(one) for one in page]
@@ -444,6 +465,13 @@ class FakeMessages(_Repository):
             return False
         self._rows.put(MESSAGES, message.id, message)
         return True
+
+    async def rate(self, feedback: Feedback) -> None:
+        self._rows.put(FEEDBACK, (feedback.message_id, feedback.user_id), feedback)
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        rows = [one for one in self._rows.rows(FEEDBACK) if one.message_id == message_id]
+        return sorted(rows, key=lambda one: (one.given_at, one.user_id))
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None
