@@ -192,6 +192,7 @@ class WriteAnswer:
 
     async def _ask(self, writing: Writing, request: ModelRequest) -> Stop:
         stop: Stop | None = None
+        writing.asked = request
         async with self.model.stream(request) as parts:
             batches = paced(parts, interval=FLUSH_INTERVAL)
             try:
@@ -205,7 +206,7 @@ class WriteAnswer:
                 await batches.aclose()
         if stop is None:
             raise ModelFailed("The model's stream ended without an end.", code="model_stream_broken", retryable=True)
-        writing.usage += stop.usage
+        writing.usage, writing.asked = writing.usage + stop.usage, None
         writing.message = evolve(writing.message, model=stop.model)
         return stop
 
@@ -222,6 +223,8 @@ class WriteAnswer:
         if isinstance(failure, ModelFailed):
             return AnswerError(code=failure.slug, message=failure.message, retryable=failure.retryable)
         if isinstance(failure, Unavailable):
-            return AnswerError(code=failure.slug, message=failure.message, retryable=True)
+            return AnswerError(
+                code=failure.slug, message=failure.message, retryable=True, retry_after=failure.retry_after
+            )
         self.log.error("answer_failed", error=repr(failure), kind=type(failure).__name__)
         return AnswerError(code="internal", message="Something went wrong on the server. Ask again.", retryable=True)

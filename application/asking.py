@@ -5,6 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
+from application.answer_limits import AnswerLimits
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
 from application.answering import AnswerOrder, WriteAnswer
@@ -36,11 +37,13 @@ class BeginAnswer:
 
     write: WriteAnswer
     runs: AnswerRuns
+    limits: AnswerLimits
     clock: Clock
     ids: Ids
 
     async def store(self, work: UnitOfWork, actor: Actor, conversation: Conversation, question: Message) -> Message:
-        """A new answer to the question, to be committed by the caller."""
+        """A new answer to the question, to be committed by the caller. `TooManyRequests` beyond the limits."""
+        await self.limits.check(work, actor, self.clock.now())
         answer = Message(
             id=MessageId(self.ids.new()),
             workspace_id=actor.workspace_id,

@@ -1,9 +1,10 @@
 """Everything the application can do, in one typed object that every host is given."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application import (
     answer_reading,
@@ -18,8 +19,10 @@ from application import (
     knowledge,
     local,
     maintenance,
+    usage,
     workspaces,
 )
+from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
@@ -34,6 +37,7 @@ from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
+from domain.usage import Price
 
 MIB: Final = 1024 * 1024
 
@@ -67,6 +71,9 @@ class Policy:
     registration: RegistrationMode = RegistrationMode.OPEN
     max_upload_bytes: int = 100 * MIB
     max_answer_tokens: int = 4096
+    answer_timeout: timedelta = timedelta(minutes=10)
+    answer_limits: AnswerLimits = field(factory=AnswerLimits)
+    prices: Mapping[str, Price] = field(factory=dict)  # by model
 
 
 @frozen(kw_only=True)
@@ -125,6 +132,8 @@ class UseCases:
     rate_answer: feedback.RateAnswer
     ask: asking.Ask
 
+    show_usage: usage.ShowUsage
+
     # work that follows
     handle_job: ingestion.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
@@ -142,10 +151,16 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     access = ConversationAccess()
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
-        begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
+        begin=begin,
+        search=search,
+        model=ports.model,
+        clock=clock,
+        log=ports.log,
+        max_tokens=policy.max_answer_tokens,
+        timeout=policy.answer_timeout,
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    begin_answer = asking.BeginAnswer(write=write, runs=runs, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
     post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     return UseCases(
@@ -218,6 +233,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
         rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
+        show_usage=usage.ShowUsage(begin=begin, clock=clock, prices=policy.prices),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,

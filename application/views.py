@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.answers import Citation, Source
-from domain.conversations import Conversation, Message
+from domain.conversations import AnswerError, Conversation, Message
 from domain.documents import Document
 from domain.passages import PageBoxes, Passage
 
@@ -64,6 +64,12 @@ def conversation_view(conversation: Conversation) -> dict[str, Any]:
     }
 
 
+def error_view(error: AnswerError) -> dict[str, Any]:
+    """Why an answer failed; `retry_after` only where it is known."""
+    view = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return view if error.retry_after is None else {**view, "retry_after": error.retry_after}
+
+
 def message_view(message: Message) -> dict[str, Any]:
     """A question or an answer."""
     return {
@@ -82,9 +88,7 @@ def message_view(message: Message) -> dict[str, Any]:
             "cache_read_input_tokens": message.usage.cache_read_input_tokens,
             "cache_creation_input_tokens": message.usage.cache_creation_input_tokens,
         },
-        "error": None
-        if message.error is None
-        else {"code": message.error.code, "message": message.error.message, "retryable": message.error.retryable},
+        "error": None if message.error is None else error_view(message.error),
         "created_at": time_view(message.created_at),
         "completed_at": time_view(message.completed_at),
     }

@@ -59,6 +59,7 @@ class AnswerError:
     code: str
     message: str
     retryable: bool
+    retry_after: float | None = None  # seconds, where known
 
 
 def check_content(content: str) -> str:

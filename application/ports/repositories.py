@@ -189,6 +189,15 @@ class DocumentQuery:
     sort: DocumentSort = DocumentSort.NEWEST
 
 
+@frozen(kw_only=True)
+class DocumentTotals:
+    """What is stored of a workspace's documents, deleted ones left out."""
+
+    documents: int
+    bytes: int  # of the original files
+    chunks: int  # of live revisions
+
+
 class Documents(Protocol):
     """Documents of a workspace."""
 
@@ -224,6 +233,10 @@ class Documents(Protocol):
         self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """A page in the query's order, ties by id."""
+        ...
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        """How many there are, and how much of them is stored."""
         ...
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:

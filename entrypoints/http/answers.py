@@ -1,5 +1,6 @@
 """Questions and the answers to them: as a stream of events, or as one message at the end."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -23,6 +24,8 @@ from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_even
 
 router = APIRouter(tags=["chat"])
 MESSAGE: Final = f"{WORKSPACE}/messages/{{message_id}}"
+# codes of errors after which asking again later may help, and nothing was written
+NOTHING_BEGUN: Final = ("llm_", "database_", "vector_index_", "embedder_", "unavailable")
 EVENTS: Final = event_stream(
     "The answer as it is written",
     "message.created",
@@ -53,10 +56,10 @@ async def _answered(
         last = dict(event.data)
     answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
     error = answer["error"]
-    if error is not None and error["code"].endswith("unavailable") and not answer["content"]:
-        return problem(
-            request, 503, error["code"], error["message"], headers={"Retry-After": str(RETRY_AFTER)}, message=answer
-        )
+    if error is not None and not answer["content"] and error["code"].startswith(NOTHING_BEGUN):
+        code = "llm_unavailable" if error["code"].startswith("llm_") else error["code"]
+        wait = math.ceil(error.get("retry_after") or RETRY_AFTER)
+        return problem(request, 503, code, error["message"], headers={"Retry-After": str(wait)}, message=answer)
     return JSONResponse(answer, status_code=201, headers={"Location": location})
 
 
@@ -69,7 +72,7 @@ async def _answered(
     description=about(asking.PostMessage)
     + "\n\nWith `Accept: text/event-stream` the answer comes as a stream of events (200); else the call waits for its "
     "end and gives the answer (201). A client that goes away does not stop the answer.",
-    responses={200: EVENTS, **problems(409, 503)},
+    responses={200: EVENTS, **problems(409, 429, 503)},
 )
 async def post_message(
     *,
@@ -137,7 +140,7 @@ async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUI
     summary="Another answer to the same question",
     description=about(asking.RegenerateAnswer)
     + "\n\nAnswers as asking does: with `Accept: text/event-stream` a stream, else the message at its end.",
-    responses={200: EVENTS, **problems(409, 503)},
+    responses={200: EVENTS, **problems(409, 429, 503)},
 )
 async def regenerate_answer(
     *,

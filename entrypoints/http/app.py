@@ -17,6 +17,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    usage,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -40,6 +41,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    usage.router,
     operations.router,
     pages.router,
 )

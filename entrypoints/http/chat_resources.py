@@ -51,6 +51,7 @@ class AnswerErrorOut(Resource):
     code: str
     message: str
     retryable: bool
+    retry_after: float | None = Field(default=None, description="Seconds, where known.")
 
 
 class MessageOut(Resource):

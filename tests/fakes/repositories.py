@@ -12,6 +12,7 @@ from application.errors import ConcurrentChange
 from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
+    DocumentTotals,
     LivePassage,
     OwnedWorkspace,
     WorkspaceOfUser,
@@ -303,6 +304,12 @@ class FakeDocuments(_Repository):
             newest_first=query.sort is DocumentSort.NEWEST,
         )
         return [self._rows.saw(one) for one in page]
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and not one.is_deleted]
+        return DocumentTotals(
+            documents=len(rows), bytes=sum(one.size for one in rows), chunks=sum(one.chunk_count for one in rows)
+        )
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         rows = [
