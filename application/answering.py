@@ -10,7 +10,7 @@ from application.answer_runs import Run, RunLost
 from application.answer_writing import Writing
 from application.errors import ModelFailed, Unavailable
 from application.history import past_turns, search_text, shortened
-from application.knowledge import SearchFilters, SearchPassages
+from application.knowledge import SearchFilters
 from application.lost_answers import INTERRUPTED
 from application.pacing import paced
 from application.ports.models import (
@@ -26,7 +26,7 @@ from application.ports.models import (
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.retelling import created
-from application.sources import make_source
+from application.sources import FindSources
 from application.views import source_view
 from domain.access import Actor
 from domain.answers import Source
@@ -34,7 +34,6 @@ from domain.conversations import AnswerError, Conversation, Message, MessageStat
 
 FLUSH_INTERVAL: Final = 0.04  # seconds
 MAX_ROUNDS: Final = 4  # times that the model may search again
-PASSAGES_FOR_ANSWER: Final = 8
 MAX_QUERY: Final = 1000  # characters of what the model searches for
 TOO_LARGE: Final = "model_request_too_large"
 
@@ -75,7 +74,7 @@ class WriteAnswer:
     """
 
     begin: UnitOfWorkFactory
-    search: SearchPassages
+    find: FindSources
     model: AnswerModel
     clock: Clock
     log: Log
@@ -173,8 +172,8 @@ class WriteAnswer:
             chosen = frozenset(order.conversation.collection_ids)
             both = chosen if filters.collection_ids is None else chosen & filters.collection_ids
             filters = evolve(filters, collection_ids=both)
-        outcome = await self.search(order.actor, query=query, limit=PASSAGES_FOR_ANSWER, filters=filters)
-        sources = tuple(make_source(passage) for passage in outcome.passages)
+        given = [source.passage.chunk.id for source in writing.draft.sources.values()]
+        sources = await self.find(order.actor, query=query, filters=filters, given=given)
         writing.draft.give(sources)
         await writing.run.emit("retrieval.completed", {"sources": [source_view(source) for source in sources]})
         return sources

@@ -7,6 +7,7 @@ from starlette.types import Lifespan
 
 from entrypoints.http import (
     answers,
+    api_keys,
     auth,
     conversations,
     document_content,
@@ -17,6 +18,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    rooms,
     usage,
     workspaces,
 )
@@ -35,6 +37,7 @@ and a change that somebody else made first is answered with 412. Every error is 
 
 ROUTERS = (
     auth.router,
+    api_keys.router,
     workspaces.router,
     documents.router,
     document_content.router,
@@ -42,6 +45,7 @@ ROUTERS = (
     conversations.router,
     answers.router,
     usage.router,
+    rooms.router,
     operations.router,
     pages.router,
 )

@@ -20,18 +20,21 @@ from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
+from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
     FakeDocuments,
+    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
     FakePassages,
     FakeUsers,
     FakeWorkspaces,
 )
+from tests.fakes.rooms import FakeRooms
 from tests.fakes.run_records import FakeRunRecords
 from tests.fakes.usage import FakeUsageRecords
 
@@ -56,13 +59,17 @@ class FakeUnitOfWork:
         self.users = FakeUsers(transaction)
         self.login_sessions = FakeLoginSessions(transaction)
         self.workspaces = FakeWorkspaces(transaction)
+        self.api_keys = FakeApiKeys(transaction)
+        self.invitations = FakeInvitations(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
+        self.erasures = FakeErasures(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
         self.runs = FakeRunRecords(transaction)
         self.usage = FakeUsageRecords(transaction)
+        self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 
     async def __aenter__(self) -> Self:
