@@ -1,9 +1,10 @@
 """Everything the application can do, in one typed object that every host is given."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application import (
     administration,
@@ -12,11 +13,13 @@ from application import (
     asking,
     authentication,
     collection_access,
+    conversation_export,
     conversations,
     deleting,
     document_contents,
     documents,
     erasure,
+    feedback,
     ingestion,
     invitations,
     job_handling,
@@ -32,10 +35,12 @@ from application import (
     rooms_events,
     tickets,
     uploads,
+    usage,
     workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
+from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
@@ -55,6 +60,8 @@ from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
+from application.sources import FindSources
+from domain.usage import Price
 
 MIB: Final = 1024 * 1024
 
@@ -94,6 +101,9 @@ class Policy:
     registration: RegistrationMode = RegistrationMode.OPEN
     max_upload_bytes: int = 100 * MIB
     max_answer_tokens: int = 4096
+    answer_timeout: timedelta = timedelta(minutes=10)
+    answer_limits: AnswerLimits = field(factory=AnswerLimits)
+    prices: Mapping[str, Price] = field(factory=dict)  # by model
 
 
 @frozen(kw_only=True)
@@ -169,13 +179,20 @@ class UseCases:
     # chat
     start_conversation: conversations.StartConversation
     show_conversation: conversations.ShowConversation
+    change_conversation: conversations.ChangeConversation
+    delete_conversation: conversations.DeleteConversation
+    export_conversation: conversation_export.ExportConversation
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
     post_message: asking.PostMessage
     read_answer: answer_reading.ReadAnswer
     cancel_answer: asking.CancelAnswer
+    regenerate_answer: asking.RegenerateAnswer
+    rate_answer: feedback.RateAnswer
     ask: asking.Ask
+
+    show_usage: usage.ShowUsage
 
     # rooms
     create_room: rooms.CreateRoom
@@ -212,11 +229,18 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     access = ConversationAccess()
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
-        begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
+        begin=begin,
+        find=FindSources(begin=begin, search=search),
+        model=ports.model,
+        clock=clock,
+        log=ports.log,
+        max_tokens=policy.max_answer_tokens,
+        timeout=policy.answer_timeout,
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
+    post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
-    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     erase = erasure.Erase(
@@ -313,13 +337,19 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         search=search,
         start_conversation=start,
         show_conversation=conversations.ShowConversation(begin=begin, access=access),
+        change_conversation=conversations.ChangeConversation(begin=begin, access=access, clock=clock),
+        delete_conversation=conversations.DeleteConversation(begin=begin, access=access),
+        export_conversation=conversation_export.ExportConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
         list_messages=conversations.ListMessages(begin=begin, access=access),
         show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
+        rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
+        show_usage=usage.ShowUsage(begin=begin, clock=clock, prices=policy.prices),
         create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
         list_rooms=rooms.ListRooms(begin=begin),
         show_room=rooms.ShowRoom(begin=begin),

@@ -20,6 +20,7 @@ from entrypoints.http import (
     operations,
     pages,
     rooms,
+    usage,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -45,6 +46,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    usage.router,
     rooms.router,
     operations.router,
     pages.router,
