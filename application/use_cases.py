@@ -15,7 +15,10 @@ from application import (
     local,
     maintenance,
     rooms,
+    rooms_access,
     rooms_events,
+    rooms_feed,
+    rooms_sweep,
     workspaces,
 )
 from application.answer_runs import AnswerRuns
@@ -129,6 +132,13 @@ class UseCases:
     publish_event: rooms_events.PublishEvent
     read_events: rooms_events.ReadEvents
 
+    # the live side of rooms
+    identify_live: rooms_access.IdentifyLive
+    enter_room: rooms_access.EnterRoom
+    check_standing: rooms_access.CheckStanding
+    room_feeds: rooms_feed.RoomFeeds
+    watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+
     # work that follows
     handle_job: ingestion.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
@@ -149,6 +159,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
     read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, clock=clock)
+    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
+    sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     return UseCases(
         create_user=create_user,
@@ -170,7 +183,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             refresh_ttl=policy.refresh_ttl,
         ),
         log_out=authentication.LogOut(begin=begin, tokens=ports.tokens, clock=clock),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, clock=clock),
+        authenticate=authenticate,
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
@@ -224,6 +237,11 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
         publish_event=rooms_events.PublishEvent(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
+        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, tokens=ports.tokens),
+        enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
+        check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
+        room_feeds=feeds,
+        watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
