@@ -20,6 +20,7 @@ class BlockKind(StrEnum):
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     LIST_ITEM = "list_item"
+    TABLE_HEADER = "table_header"  # names the columns of the rows after it, and is context for them
     TABLE_ROW = "table_row"
     CODE = "code"
 

@@ -26,10 +26,12 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.live import RedisBus
 from adapters.redis.runs import RedisRuns
+from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
@@ -75,6 +77,10 @@ def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> Redis
     return log
 
 
+def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisAccessChanges:
+    changes = RedisAccessChanges(client)
+    closing.push_async_callback(changes.aclose)
+    return changes
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
@@ -137,7 +143,9 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
 
 def _tokens(settings: Settings) -> JwtTokens:
     secret = settings.secret_key
-    return JwtTokens([_required(secret.get_secret_value() if secret else None, "secret_key")])
+    return JwtTokens(
+        [_required(secret.get_secret_value() if secret else None, "secret_key"), *settings.earlier_secret_keys]
+    )
 
 
 def _token_counter(settings: Settings) -> TokenCounter:
@@ -187,6 +195,7 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    embedder = providers.Singleton(_embedder, settings, embedding, cache, closing)
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -196,13 +205,16 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
-        embedder=providers.Singleton(_embedder, settings, embedding, cache, closing),
+        embedder=embedder,
+        embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
+        changes=providers.Singleton(_access_changes, redis, closing),
+        tickets=providers.Singleton(RedisTickets, redis),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),

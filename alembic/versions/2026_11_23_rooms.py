@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "2026_11_23_rooms"
-down_revision = "0003"
+down_revision = "20261123_answer_runs"
 branch_labels = None
 depends_on = None
 

@@ -3,11 +3,13 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
@@ -15,6 +17,7 @@ from application.ports.repositories import (
     Workspaces,
 )
 from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
 
@@ -30,11 +33,15 @@ class UnitOfWork(Protocol):
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
     rooms: Rooms
     jobs: JobQueue
 

@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 
 from entrypoints.http import (
     answers,
+    api_keys,
     auth,
     conversations,
     document_content,
@@ -42,6 +43,7 @@ and a change that somebody else made first is answered with 412. Every error is 
 
 ROUTERS = (
     auth.router,
+    api_keys.router,
     workspaces.router,
     documents.router,
     document_content.router,
