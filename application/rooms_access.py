@@ -3,53 +3,53 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import frozen
 
 from application.authentication import Authenticate, EnterWorkspace, Identity
 from application.ports.rooms import Admission
-from application.ports.security import Tokens
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.tickets import RedeemTicket
 from domain.access import Action, Actor
 from domain.errors import NotFound, Unauthenticated
-from domain.ids import RoomId, SessionId, UserId
+from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from domain.rooms import Sender
-from domain.times import aware
 
 
 @frozen(kw_only=True)
 class LiveIdentity:
-    """Somebody on a connection, and until when the token that proves it is good (None: no end is known)."""
+    """Somebody on a connection."""
 
     identity: Identity
     sender: Sender
-    expires_at: datetime | None = field(validator=aware)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Until when what proves it is good; None where it has no end."""
+        return self.identity.expires_at
 
 
 @frozen(kw_only=True)
 class IdentifyLive:
-    """From a token to a person on a connection."""
+    """From a token or a ticket to a person on a connection."""
 
     begin: UnitOfWorkFactory
     authenticate: Authenticate
-    tokens: Tokens
+    redeem: RedeemTicket
 
-    async def __call__(self, token: str) -> LiveIdentity:
-        """`Unauthenticated` unless the token is genuine and its session and user are still good."""
-        identity = await self.authenticate(token)
+    async def __call__(self, *, token: str | None = None, ticket: str | None = None) -> LiveIdentity:
+        """`Unauthenticated` unless what is shown is genuine and its session or key and user are still good."""
+        if token is not None:
+            identity = await self.authenticate(token)
+        elif ticket is not None:
+            identity = await self.redeem(ticket)
+        else:
+            raise Unauthenticated("Show a token or a ticket.")
         async with self.begin(None) as work:
             user = await work.users.get(identity.user_id)
         if user is None:
             raise Unauthenticated("This user does not exist any more.", code="invalid_token")
-        return LiveIdentity(
-            identity=identity, sender=Sender(id=user.id, name=user.name), expires_at=self._expiry(token)
-        )
-
-    def _expiry(self, token: str) -> datetime | None:
-        try:
-            return self.tokens.read_access(token).expires_at
-        except Unauthenticated:  # a credential of another kind, which was found good
-            return None
+        return LiveIdentity(identity=identity, sender=Sender(id=user.id, name=user.name))
 
 
 @frozen(kw_only=True)
@@ -76,19 +76,31 @@ class Standing:
     """What holds of those who were asked about."""
 
     sessions: frozenset[SessionId]
+    api_keys: frozenset[ApiKeyId]
     admissions: dict[tuple[RoomId, UserId], Admission]
 
 
 @frozen(kw_only=True)
 class CheckStanding:
-    """Of sessions and of people in rooms, those for whom it still holds: one look for all of a process."""
+    """Of sessions, keys and people in rooms, those for whom it still holds: one look for all of a process."""
 
     begin: UnitOfWorkFactory
     clock: Clock
 
-    async def __call__(self, sessions: Collection[SessionId], places: Collection[tuple[RoomId, UserId]]) -> Standing:
+    async def __call__(
+        self,
+        sessions: Collection[SessionId],
+        api_keys: Collection[ApiKeyId],
+        places: Collection[tuple[RoomId, UserId]],
+    ) -> Standing:
         """An engine's error when it cannot be known."""
+        now = self.clock.now()
         async with self.begin(None) as work:
-            good = await work.rooms.good_sessions(list(sessions), now=self.clock.now())
+            good = await work.rooms.good_sessions(list(sessions), now=now)
+            keys = [key for key_id in api_keys if (key := await work.api_keys.get(key_id)) is not None]
             found = await work.rooms.admitted(list(places))
-        return Standing(sessions=good, admissions={(one.room_id, one.user_id): one for one in found})
+        return Standing(
+            sessions=good,
+            api_keys=frozenset(key.id for key in keys if key.is_live(now)),
+            admissions={(one.room_id, one.user_id): one for one in found},
+        )

@@ -196,6 +196,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
+    redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
     feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
     sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
@@ -234,7 +235,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
         issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
-        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        redeem_ticket=redeem,
         create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
@@ -292,7 +293,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
         publish_event=rooms_events.PublishEvent(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
-        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, tokens=ports.tokens),
+        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
         enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
         check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
         room_feeds=feeds,

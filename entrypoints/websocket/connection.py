@@ -20,8 +20,8 @@ from application.rooms_access import LiveIdentity
 from application.use_cases import UseCases
 from application.views import time_view
 from domain.access import Actor
-from domain.errors import DomainError, Unauthenticated
-from domain.ids import RoomId, SessionId, UserId
+from domain.errors import DomainError
+from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket import frames, requests
 from entrypoints.websocket.errors import CloseCode, ErrorBody, ErrorCode, Refused, explain
 from entrypoints.websocket.frames import BadFrame
@@ -98,6 +98,11 @@ class Connection:
     def session_id(self) -> SessionId | None:
         """The login session that vouches for them."""
         return None if self.who is None else self.who.identity.session_id
+
+    @property
+    def api_key_id(self) -> ApiKeyId | None:
+        """Or the API key that does."""
+        return None if self.who is None else self.who.identity.api_key_id
 
     @property
     def is_ending(self) -> bool:
@@ -269,9 +274,9 @@ class Connection:
 
     # Requests.
 
-    async def _identify(self, token: str) -> LiveIdentity | None:
+    async def _identify(self, token: str | None, ticket: str | None = None) -> LiveIdentity | None:
         """Prove who it is and count them; None when the connection is ended instead."""
-        who = await self.use_cases.identify_live(token)
+        who = await self.use_cases.identify_live(token=token, ticket=ticket)
         if not self.hub.claim(who.identity.user_id):
             self.end(CloseCode.CONNECTION_LIMIT, "This user has too many connections.")
             return None
@@ -284,9 +289,7 @@ class Connection:
         if self._is_connected:
             raise Refused(ErrorCode.BAD_REQUEST, "This connection is connected already.")
         if who is None:
-            if request.token is UNSET:
-                raise Unauthenticated("Send a token with `connect`, or an Authorization header with the upgrade.")
-            who = await self._identify(request.token)
+            who = await self._identify(request.token or None, request.ticket or None)
         if who is None:
             return
         self._is_connected = True

@@ -29,6 +29,7 @@ class Connect(Request, frozen=True, kw_only=True, tag="connect"):
     """The first frame, within ten seconds; an `Authorization` header on the upgrade stands for `token`."""
 
     token: str | UnsetType = UNSET
+    ticket: str | UnsetType = UNSET  # of `POST /v1/auth/ticket`, where no header can be sent
     client_id: str | UnsetType = UNSET
 
 

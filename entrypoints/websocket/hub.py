@@ -15,7 +15,7 @@ from application.ports.system import Clock
 from application.rooms_access import CheckStanding
 from application.rooms_feed import RoomFeeds
 from application.rooms_sweep import WatchRooms
-from domain.ids import RoomId, SessionId, UserId
+from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket.errors import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,11 @@ class Connection(Protocol):
     @property
     def session_id(self) -> SessionId | None:
         """The login session that vouches for them."""
+        ...
+
+    @property
+    def api_key_id(self) -> ApiKeyId | None:
+        """Or the API key that does."""
         ...
 
     @property
@@ -145,14 +150,17 @@ class Hub:
         sessions = {one.session_id for one in connections if one.session_id is not None}
         asked = [(one, room_id, one.user_id) for one in connections for room_id in one.places]
         places = {(room_id, user_id) for _, room_id, user_id in asked if user_id is not None}
-        if not sessions and not places:
+        keys = {one.api_key_id for one in connections if one.api_key_id is not None}
+        if not (sessions or keys or places):
             return
-        standing = await self.standing(sessions, places)
+        standing = await self.standing(sessions, keys, places)
         for connection in connections:
-            session_id = connection.session_id
-            if session_id in sessions and session_id not in standing.sessions:
+            session_id, key_id = connection.session_id, connection.api_key_id
+            if (session_id in sessions and session_id not in standing.sessions) or (
+                key_id in keys and key_id not in standing.api_keys
+            ):
                 self.observe("session_ended")
-                connection.end(CloseCode.INVALID_TOKEN, "The login session has ended.")
+                connection.end(CloseCode.INVALID_TOKEN, "The login session or key has ended.")
         for connection, room_id, user_id in asked:
             if user_id is not None:
                 connection.admit(room_id, standing.admissions.get((room_id, user_id)))

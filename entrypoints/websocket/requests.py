@@ -145,7 +145,7 @@ async def history(connection: Client, request: frames.History, who: LiveIdentity
 
 async def refresh(connection: Client, request: frames.Refresh, who: LiveIdentity) -> None:
     """Take a new token, and look again at every room."""
-    fresh = await connection.use_cases.identify_live(request.token)
+    fresh = await connection.use_cases.identify_live(token=request.token)
     if fresh.identity.user_id != who.identity.user_id:
         raise Refused(ErrorCode.UNAUTHORIZED, "The token is another user's.")
     connection.renew(fresh)

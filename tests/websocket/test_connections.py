@@ -12,7 +12,7 @@ from attrs import evolve
 from websockets.exceptions import InvalidStatus
 
 from application.use_cases import Policy
-from domain.access import Role
+from domain.access import Role, Scope
 from domain.errors import Unauthenticated
 from domain.workspaces import Visibility
 from entrypoints.websocket import connection as connections
@@ -32,13 +32,18 @@ async def brief(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def test_connecting(house: House) -> None:
-    """With a token in the first frame, or in the header of the upgrade; the reply says what holds."""
+    """With a token in the first frame or in the upgrade's header, or with a ticket, once."""
     ada = await house.person("ada")
     async with connection(house.url) as client:
         reply = await client.ask("connect", token=ada.token, client_id="a browser")
         again = await client.refused("connect", token=ada.token)
     async with connection(house.url, additional_headers={"Authorization": f"Bearer {ada.token}"}) as client:
         by_header = await client.ask("connect")
+
+    ticket = await house.use_cases.issue_ticket(ada.identity)
+    for expected in ("connected", "error"):
+        async with connection(house.url) as client:
+            assert (await client.ask("connect", ticket=ticket.secret))["type"] == expected
 
     assert reply["user"] == by_header["user"] == {"id": str(ada.user_id), "name": "ada"}
     assert reply["token_expires_at"].endswith("Z")
@@ -217,6 +222,18 @@ async def test_a_revoked_session_ends_the_connection(house: House) -> None:
         await house.use_cases.log_out(ada.identity, refresh_token=ada.refresh_token)
         async with asyncio.timeout(1.2):
             code = await client.closed()
+
+    assert code == 4500
+
+
+async def test_a_revoked_key_ends_the_connection(house: House) -> None:
+    """Programs with an API key are let go as people are."""
+    actor = await house.actor()
+    made = await house.use_cases.create_api_key(actor, name="Bot", scopes=frozenset({Scope.READ, Scope.CHAT}))
+    async with connected(house.url, made.secret) as client:
+        await client.ask("join", room_id=str((await house.room()).id))
+        await house.use_cases.revoke_api_key(actor, key_id=made.key.id)
+        code = await client.closed()
 
     assert code == 4500
 
