@@ -1,6 +1,7 @@
 """Doing jobs in this process."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,10 +10,12 @@ import structlog
 
 from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
-from application.maintenance import RequeueUnfinished
+from application.use_cases import UseCases
 from entrypoints.container import Container
+from entrypoints.keeping import ending_lost_answers
 
-REQUEUE_EVERY: Final = 60.0  # seconds
+TEND_EVERY: Final = 60.0  # seconds
+SCHEDULE_EVERY: Final = 30  # times of these
 
 _log = structlog.get_logger(__name__)
 
@@ -26,23 +29,26 @@ async def working(container: Container) -> AsyncIterator[None]:
         raise LookupError("Postgres has no address")
     worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
-    net = asyncio.create_task(_requeue(use_cases.requeue_unfinished))
+    net = asyncio.create_task(_tend(use_cases))
     try:
-        yield
+        async with ending_lost_answers(use_cases.end_lost_answers):
+            yield
     finally:
         net.cancel()
         worker.stop()
         await asyncio.gather(jobs, net, return_exceptions=True)
 
 
-async def _requeue(requeue: RequeueUnfinished) -> None:
-    """The second net under the queue, once a minute."""
-    while True:
+async def _tend(use_cases: UseCases) -> None:
+    """The second net under the queue, once a minute: lost jobs, and a comparison of the stores once an hour."""
+    for turn in itertools.count():
         try:
-            count = await requeue()
+            count = await use_cases.requeue_unfinished()
+            if turn % SCHEDULE_EVERY == 0:
+                await use_cases.schedule_reconciling()
         except Unavailable as error:
-            _log.warning("requeue_postponed", reason=error.slug)
+            _log.warning("tending_postponed", reason=error.slug)
         else:
             if count:
                 _log.warning("documents_requeued", count=count)
-        await asyncio.sleep(REQUEUE_EVERY)
+        await asyncio.sleep(TEND_EVERY)

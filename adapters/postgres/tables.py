@@ -9,9 +9,11 @@ to look at one column only. Constraint names follow the convention below; the on
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -90,6 +92,7 @@ login_sessions = Table(
     _moment("last_used_at"),
     _moment("expires_at"),
     _moment("revoked_at", nullable=True),
+    _moment("rotated_at", nullable=True),
     UniqueConstraint("token_hash"),
     Index("ix_login_sessions_user_id_created_at", "user_id", "created_at"),
 )
@@ -109,6 +112,7 @@ workspaces = Table(
     _text("name"),
     _version(),
     _moment("created_at"),
+    _moment("deleted_at", nullable=True),
 )
 
 memberships = Table(
@@ -155,6 +159,49 @@ collection_members = Table(
         ["workspace_id", "user_id"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
     ),
     Index("ix_collection_members_workspace_id_user_id", "workspace_id", "user_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    _id("user_id"),
+    _text("name"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("collection_ids", ARRAY(Uuid)),
+    _text("prefix"),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("created_at"),
+    _moment("expires_at", nullable=True),
+    _moment("last_used_at", nullable=True),
+    UniqueConstraint("token_hash"),
+    ForeignKeyConstraint(  # a member's keys go with the member
+        ["workspace_id", "user_id"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
+    ),
+    Index("ix_api_keys_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+    Index("ix_api_keys_workspace_id_user_id", "workspace_id", "user_id"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    _text("email"),
+    Column("role", SmallInteger, nullable=False),
+    _id("invited_by"),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("created_at"),
+    _moment("expires_at"),
+    UniqueConstraint("token_hash"),
+    UniqueConstraint("workspace_id", "email"),
+    CheckConstraint("role BETWEEN 1 AND 4", name="role"),
+    ForeignKeyConstraint(
+        ["workspace_id", "invited_by"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
+    ),
+    Index("ix_invitations_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+    Index("ix_invitations_workspace_id_invited_by", "workspace_id", "invited_by"),
 )
 
 documents = Table(
@@ -219,6 +266,19 @@ documents = Table(
         postgresql_where=text("deleted_at IS NULL AND status IN ('queued', 'processing')"),
     ),
     Index("ix_documents_tags", "tags", postgresql_using="gin"),
+    Index("ix_documents_tombstones", "workspace_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+)
+
+erasures = Table(  # points at nothing: a receipt outlives document and workspace
+    "erasures",
+    metadata,
+    _id("document_id", primary_key=True),
+    _id("workspace_id"),
+    _moment("deleted_at"),
+    _moment("vectors_at"),
+    _moment("files_at"),
+    _moment("caches_at"),
+    _moment("chunks_at"),
 )
 
 chunks = Table(
@@ -305,4 +365,46 @@ messages = Table(
     ),
     CheckConstraint("role IN ('user', 'assistant')", name="role"),
     Index("ix_messages_conversation_id_created_at_id", "conversation_id", "created_at", "id"),
+)
+
+answer_runs = Table(
+    "answer_runs",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    _workspace(),
+    _id("user_id"),
+    Column("outline", JSON(none_as_null=True)),  # not JSONB, which would reorder what readers are told
+    Column("cancel_requested", Boolean, nullable=False),
+    _moment("beat_at"),
+    _moment("ended_at", nullable=True),
+    # nothing on beat_at: a beat stays on its page
+    Index("ix_answer_runs_writing", "workspace_id", "user_id", postgresql_where=text("ended_at IS NULL")),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    _id("user_id"),
+    _workspace(),
+    _text("rating"),
+    _text("comment", nullable=True),
+    _moment("given_at"),
+    PrimaryKeyConstraint("message_id", "user_id"),
+    CheckConstraint("rating IN ('up', 'down')", name="rating"),
+)
+
+usage = Table(  # stays when the conversations go
+    "usage",
+    metadata,
+    _workspace(),
+    Column("day", Date, nullable=False),
+    _id("user_id"),
+    _text("model"),
+    Column("answers", BIGINT, nullable=False),
+    Column("input_tokens", BIGINT, nullable=False),
+    Column("output_tokens", BIGINT, nullable=False),
+    Column("cache_read_input_tokens", BIGINT, nullable=False),
+    Column("cache_creation_input_tokens", BIGINT, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "day", "user_id", "model"),
 )

@@ -9,24 +9,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
+from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.rooms import PostgresRooms
+from adapters.postgres.repositories.runs import PostgresRunRecords
+from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
 from application.errors import SchemaOutdated
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -48,11 +58,17 @@ class PostgresUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
+    usage: UsageRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -65,11 +81,17 @@ class PostgresUnitOfWork:
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
         self.workspaces = PostgresWorkspaces(session)
+        self.api_keys = PostgresApiKeys(session)
+        self.invitations = PostgresInvitations(session)
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
+        self.erasures = PostgresErasures(session)
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.runs = PostgresRunRecords(session)
+        self.usage = PostgresUsageRecords(session)
+        self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

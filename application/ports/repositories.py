@@ -19,6 +19,8 @@ from attrs import frozen
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.erasure import Erasure
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -39,6 +41,10 @@ class Users(Protocol):
 
     async def get(self, user_id: UserId) -> User | None:
         """By id."""
+        ...
+
+    async def lock(self, user_id: UserId) -> User | None:
+        """By id, as it stands now; nobody else changes it until the transaction ends."""
         ...
 
     async def by_email(self, email: str) -> User | None:
@@ -65,6 +71,10 @@ class LoginSessions(Protocol):
         """By id, revoked and expired ones too."""
         ...
 
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        """Whether it is this user's, neither revoked nor expired, and the user not disabled."""
+        ...
+
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         """The session whose present or spent token this is, locked until the transaction ends."""
         ...
@@ -79,6 +89,17 @@ class LoginSessions(Protocol):
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
         """Live ones, newest first."""
+        ...
+
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        """End live ones of the user: all, `only` one, or all `but` one. Which ended; a foreign id ends nothing."""
         ...
 
 
@@ -96,6 +117,17 @@ class OwnedWorkspace:
 
     workspace: Workspace
     owner: UserId
+
+
+@frozen(kw_only=True)
+class Member:
+    """A member as the others see them."""
+
+    user_id: UserId
+    name: str
+    email: str
+    role: Role
+    joined_at: datetime
 
 
 class Workspaces(Protocol):
@@ -121,12 +153,52 @@ class Workspaces(Protocol):
         """Every workspace with an active owner, oldest first."""
         ...
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        """Every workspace."""
+        ...
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
         ...
 
     async def add_member(self, membership: Membership) -> None:
         """A new place; `AlreadyExists` when they have one."""
+        ...
+
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        """By id, as it stands now; nobody else who locks it goes on before the transaction ends."""
+        ...
+
+    async def named(self, name: str) -> list[Workspace]:
+        """Those with this exact name or id that have members, oldest first."""
+        ...
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        """In the order in which they joined."""
+        ...
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        """One of them."""
+        ...
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """Owners who are not disabled."""
+        ...
+
+    async def save_member(self, membership: Membership) -> None:
+        """Another role for somebody who belongs to it."""
+        ...
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        """With their places in collections, their keys and the invitations they made. Nobody there: no error."""
+        ...
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """All of them, in the same way; who they were."""
+        ...
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        """Remove a workspace that was deleted, with every row of it. False when there is none such."""
         ...
 
 
@@ -153,6 +225,10 @@ class Collections(Protocol):
         """The present state."""
         ...
 
+    async def remove(self, collection_id: CollectionId) -> None:
+        """Remove the row; `ConcurrentChange` while a document, deleted or not, is in it."""
+        ...
+
     async def page(
         self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
     ) -> list[Collection]:
@@ -161,6 +237,14 @@ class Collections(Protocol):
 
     async def readable_by(self, workspace_id: WorkspaceId, user_id: UserId, role: Role) -> frozenset[CollectionId]:
         """All open ones, and the restricted ones that list the user; every one for admins and owners."""
+        ...
+
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        """List a member for it; `ConcurrentChange` when they are none any more. Twice is once."""
+        ...
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        """Take them off the list; nobody there is no error."""
         ...
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
@@ -186,6 +270,31 @@ class DocumentQuery:
     tag: str | None = None
     text: str | None = None  # in title or filename, any case
     sort: DocumentSort = DocumentSort.NEWEST
+
+
+@frozen(kw_only=True)
+class DocumentTotals:
+    """What is stored of a workspace's documents, deleted ones left out."""
+
+    documents: int
+    bytes: int  # of the original files
+    chunks: int  # of live revisions
+
+
+@frozen(kw_only=True)
+class DocumentState:
+    """What the database holds of one document, for the reconciler."""
+
+    id: DocumentId
+    status: DocumentStatus
+    revision: int
+    live_revision: int | None
+    chunk_count: int  # as its row says
+    live_chunks: int  # rows of the live revision
+    old_chunks: int  # rows of other revisions
+    file_key: str
+    is_deleted: bool
+    updated_at: datetime
 
 
 class Documents(Protocol):
@@ -225,12 +334,45 @@ class Documents(Protocol):
         """A page in the query's order, ties by id."""
         ...
 
-    async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
-        """Queued or processing, not touched since: what a crash may have left without a job. All workspaces."""
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        """How many there are, and how much of them is stored."""
         ...
 
-    async def forget(self, document_id: DocumentId) -> None:
-        """Remove the row of a deleted document, after everything else of it is gone."""
+    async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        """Queued or processing, not touched since, and no job waits or runs for it. All workspaces."""
+        ...
+
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        """What the database holds of each document, tombstones too, by id."""
+        ...
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        """Tombstones for all documents of a collection; all its rows move, so that it can go. How many were new.
+
+        No event is collected: the caller asks for the erasure.
+        """
+        ...
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        """Deleted ones whose rows are still there, longest deleted first."""
+        ...
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove the rows of deleted documents, after everything else of them is gone; others stay."""
+        ...
+
+
+class Erasures(Protocol):
+    """Receipts of erased documents."""
+
+    async def add(self, erasures: Sequence[Erasure]) -> None:
+        """Keep them; one that is there already stays as it is."""
+        ...
+
+    async def get(self, document_id: DocumentId) -> Erasure | None:
+        """The receipt of a document, None while there is none."""
         ...
 
 
@@ -270,6 +412,16 @@ class Passages(Protocol):
         """One page with its text."""
         ...
 
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        """Chunks of all their revisions, by id, from the one after `after`."""
+        ...
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove all chunks and pages of these documents."""
+        ...
+
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
         """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
         ...
@@ -291,9 +443,19 @@ class Conversations(Protocol):
         ...
 
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
-        """Newest first."""
+        """Newest first; with `text` those whose title or one of whose messages holds it, in any case."""
+        ...
+
+    async def remove(self, conversation_id: ConversationId) -> None:
+        """Gone with its messages, their runs and what people thought of them; nothing where it is missing."""
         ...
 
 
@@ -308,8 +470,16 @@ class Messages(Protocol):
         """A new one."""
         ...
 
-    async def save(self, message: Message) -> None:
-        """The present state, unless the stored one is already over: then nothing changes."""
+    async def save(self, message: Message) -> bool:
+        """The present state. False, and nothing changes, when the stored one is already over or missing."""
+        ...
+
+    async def rate(self, feedback: Feedback) -> None:
+        """What somebody thinks of a message, in place of what they thought before."""
+        ...
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        """What people think of it, oldest first."""
         ...
 
     async def page(

@@ -3,17 +3,22 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from domain.ids import WorkspaceId
 
 
@@ -29,11 +34,17 @@ class UnitOfWork(Protocol):
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
+    usage: UsageRecords
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from application.knowledge import MAX_LIMIT, SearchFilters
+from domain.access import Scope
 from domain.ids import CollectionId, DocumentId
 from domain.passages import SearchMode
 from domain.workspaces import Visibility
@@ -59,6 +60,9 @@ class RegisterBody(Body):
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
     name: str = Field(max_length=1000)
+    invitation_token: str | None = Field(
+        default=None, min_length=1, max_length=1000, description="To join the workspace that invites this e-mail."
+    )
 
 
 class LogInBody(Body):
@@ -74,6 +78,49 @@ class RefreshTokenBody(Body):
 
     model_config = example(refresh_token="rrr_l0ngAndRand0m")  # noqa: S106 an example
     refresh_token: str = Field(min_length=1, max_length=1000)
+
+
+class PasswordBody(Body):
+    """The present password and the next."""
+
+    model_config = example(current_password="a long passphrase of mine", new_password="another long passphrase")  # noqa: S106 an example
+    current_password: str = Field(max_length=10_000)
+    new_password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
+
+
+class ApiKeyBody(Body):
+    """A new key."""
+
+    model_config = example(name="Nightly import", scopes=["read", "write"], expires_at="2027-06-30T00:00:00Z")
+    name: str
+    scopes: list[Scope] = Field(max_length=20)
+    expires_at: AwareDatetime | None = Field(default=None, description="For ever when left out.")
+    collection_ids: Identifiers | None = Field(default=None, description="All that you may read when left out.")
+
+
+RoleWord = Literal["owner", "admin", "editor", "viewer"]
+
+
+class RoleBody(Body):
+    """Another role."""
+
+    model_config = example(role="editor")
+    role: RoleWord
+
+
+class InvitationBody(Body):
+    """An invitation."""
+
+    model_config = example(email="grace@example.org", role="editor")
+    email: str = Field(max_length=1000)
+    role: RoleWord
+
+
+class InvitationTokenBody(Body):
+    """The token of an invitation."""
+
+    model_config = example(token="rri_l0ngAndRand0m")  # noqa: S106 an example
+    token: str = Field(min_length=1, max_length=1000)
 
 
 class NameBody(Body):
@@ -166,6 +213,14 @@ class MessageBody(Body):
     parent_id: UUID | None = Field(default=None, description="The message it follows; the youngest when left out.")
     use_knowledge: bool = True
     filters: FiltersBody | None = None
+
+
+class FeedbackBody(Body):
+    """What you think of an answer."""
+
+    model_config = example(rating="up", comment="The second source is just what I needed.")
+    rating: Literal["up", "down"]
+    comment: str | None = None
 
 
 Sort = Literal["-created_at", "created_at", "title"]

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from application import workspaces
+from application import deleting, joining, workspaces
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
@@ -58,6 +58,7 @@ async def list_workspaces(
     summary="Make a workspace",
     description=about(workspaces.CreateWorkspace),
     tags=["workspaces"],
+    responses=problems(403),
 )
 async def create_workspace(use_cases: UseCasesDep, identity: IdentityDep, body: NameBody) -> JSONResponse:
     """Make a workspace."""
@@ -95,6 +96,21 @@ async def rename_workspace(
     """Rename a workspace."""
     shown = await use_cases.rename_workspace(actor, name=body.name, version=expected_version(if_match))
     return versioned(workspace_view(shown.workspace, shown.role))
+
+
+@router.delete(
+    WORKSPACE,
+    status_code=204,
+    operation_id="deleteWorkspace",
+    summary="Erase a workspace",
+    description=about(joining.DeleteWorkspace),
+    tags=["workspaces"],
+    responses=problems(409, 412),
+)
+async def delete_workspace(use_cases: UseCasesDep, actor: ActorDep, if_match: IfMatch = None) -> Response:
+    """Erase a workspace."""
+    await use_cases.delete_workspace(actor, version=expected_version(if_match))
+    return Response(status_code=204)
 
 
 @router.get(
@@ -174,3 +190,22 @@ async def change_collection(
         version=expected_version(if_match),
     )
     return versioned(collection_view(shown))
+
+
+@router.delete(
+    f"{WORKSPACE}/collections/{{collection_id}}",
+    status_code=204,
+    operation_id="deleteCollection",
+    summary="Delete a collection and its documents",
+    description=about(deleting.DeleteCollection),
+    tags=["collections"],
+    responses=problems(409, 412),
+)
+async def delete_collection(
+    use_cases: UseCasesDep, actor: ActorDep, collection_id: UUID, if_match: IfMatch = None
+) -> Response:
+    """Delete a collection and its documents."""
+    await use_cases.delete_collection(
+        actor, collection_id=CollectionId(collection_id), version=expected_version(if_match)
+    )
+    return Response(status_code=204)

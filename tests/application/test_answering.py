@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.answering import make_source
 from application.errors import ModelFailed, ModelUnavailable
 from application.ports.models import CitationPart, StopReason, TextPart, ToolCall
 from application.ports.runs import RunEvent
+from application.sources import make_source
 from domain.access import Actor
 from domain.answers import ClaimedCitation
 from domain.conversations import MessageStatus
@@ -98,6 +98,7 @@ async def test_a_model_that_cannot_be_reached_fails_the_answer(assembly: Assembl
         "code": "llm_unavailable",
         "message": "The model is overloaded.",
         "retryable": True,
+        "retry_after": 3,
     }
     assert MessageStatus.FAILED is (await assembly.use_cases.show_message(ann, message_id=message_id)).status
 

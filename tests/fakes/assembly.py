@@ -8,10 +8,15 @@ from adapters.files.local import LocalFiles
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
-from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
+from tests.fakes.access import FakeAccessChanges
+from tests.fakes.accounts import FakeTickets
+from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
+from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
-from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.news import MemoryNews
+from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
 
@@ -27,7 +32,11 @@ class Assembly:
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
-    run_log: MemoryRunLog = field(factory=MemoryRunLog)
+    news: MemoryNews = field(factory=MemoryNews)
+    changes: FakeAccessChanges = field(factory=FakeAccessChanges)
+    tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
+    run_log: FakeRuns = field(factory=FakeRuns)
+    live: MemoryBus = field(factory=MemoryBus)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -39,12 +48,18 @@ class Assembly:
             media_types=FakeMediaTypes(),
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
+            languages=FakeLanguages(),
             embedder=self.embedder,
+            embeddings=self.embedder,
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            news=self.news,
+            live=self.live,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            changes=self.changes,
+            tickets=self.tickets,
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,

@@ -21,7 +21,11 @@ Row = TypeVar("Row")
 
 USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspaces", "memberships"
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
-CHUNKS, PAGES, CONVERSATIONS, MESSAGES = "chunks", "pages", "conversations", "messages"
+API_KEYS, INVITATIONS = "api_keys", "invitations"
+ERASURES = "erasures"
+CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
+FEEDBACK, USAGE = "feedback", "usage"
+ROOMS, ROOM_MEMBERS, ROOM_EVENTS = "rooms", "room_members", "room_events"
 
 
 @frozen
@@ -129,6 +133,14 @@ class FakeTransaction:
         """Remove a row."""
         self._writes[table, key] = None
 
+    def wipe(self, workspace_id: WorkspaceId) -> None:
+        """Remove a workspace and every row that belongs to it, as foreign keys do."""
+        written = {place: row for place, row in self._writes.items() if row is not None}
+        stored = {(table, key): row for table, rows in self.database.tables.items() for key, row in rows.items()}
+        for (table, key), row in (stored | written).items():
+            if table != ERASURES and _workspace_of(table, row) == workspace_id:
+                self._writes[table, key] = None
+
     async def add(self, table: str, key: Hashable, row: Any, **unique: Hashable) -> None:
         """Write a new row unless it, or one with the same unique value, exists. `unique`: constraint → value."""
         await self.lock(table, key)
@@ -201,6 +213,10 @@ def unique_values(table: str, row: Any) -> dict[str, Hashable]:
         return {"uq_collections_workspace_id_name": (row.workspace_id, row.name)}
     if table == DOCUMENTS and row.deleted_at is None:
         return {"uq_documents_collection_sha256": (row.collection_id, row.sha256)}
+    if table == API_KEYS:
+        return {"uq_api_keys_token_hash": row.token_hash}
+    if table == ROOM_EVENTS:
+        return {"uq_room_events_room_id_client_msg_id": (row.room_id, row.event.client_msg_id)}
     return {}
 
 

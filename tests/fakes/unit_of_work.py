@@ -5,35 +5,71 @@ from typing import Self
 
 from attrs import field, frozen
 
+from application.ports.jobs import JobQueue
+from application.ports.repositories import (
+    Collections,
+    Conversations,
+    Documents,
+    LoginSessions,
+    Messages,
+    Passages,
+    Users,
+    Workspaces,
+)
+from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
+from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
     FakeDocuments,
+    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
     FakePassages,
     FakeUsers,
     FakeWorkspaces,
 )
+from tests.fakes.rooms import FakeRooms
+from tests.fakes.run_records import FakeRunRecords
+from tests.fakes.usage import FakeUsageRecords
 
 
 class FakeUnitOfWork:
     """A transaction on a `FakeDatabase`."""
+
+    users: Users
+    login_sessions: LoginSessions
+    workspaces: Workspaces
+    collections: Collections
+    documents: Documents
+    passages: Passages
+    conversations: Conversations
+    messages: Messages
+    runs: RunRecords
+    usage: UsageRecords
+    jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
         self._transaction = transaction = FakeTransaction(database, workspace_id)
         self.users = FakeUsers(transaction)
         self.login_sessions = FakeLoginSessions(transaction)
         self.workspaces = FakeWorkspaces(transaction)
+        self.api_keys = FakeApiKeys(transaction)
+        self.invitations = FakeInvitations(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
+        self.erasures = FakeErasures(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
+        self.runs = FakeRunRecords(transaction)
+        self.usage = FakeUsageRecords(transaction)
+        self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 
     async def __aenter__(self) -> Self:
