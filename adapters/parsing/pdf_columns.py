@@ -21,6 +21,9 @@ _RAISED: Final = 0.85  # of the size of what follows
 _SPACE: Final = 0.17  # of the font's size, from which a gap is a space
 _COLUMN_ROWS: Final = 6  # rows side by side that make columns
 _COLUMN_CHARS: Final = 18  # in the middle line of each column; a table's cells have fewer
+_LETTERS: Final = 0.75  # share of what stands in running text
+_CAPITALS: Final = 0.4
+_FULL: Final = 0.75  # of the widest lines' width, which half of the lines have
 _COLUMN_SHARE: Final = 0.2  # of the page's characters in each column
 _CROSSING_SHARE: Final = 0.4  # of the page's lines, at most, that run across
 _MIDDLE: Final = (0.3, 0.7)  # of the page's width, where a gutter may be
@@ -126,9 +129,24 @@ def _has_columns(lines: Sequence[Line], gutter: float) -> bool:
         characters = [len(line.text) for line in side]
         if len(side) < _COLUMN_ROWS or sum(characters) < _COLUMN_SHARE * total or median(characters) < _COLUMN_CHARS:
             return False
+        if not _is_prose(side):
+            return False
     tops = [line.box[1] for line in right]
     beside = sum(1 for line in left if any(line.box[1] - line.size < top < line.box[3] for top in tops))
     return beside >= _COLUMN_ROWS
+
+
+def _is_prose(lines: Sequence[Line]) -> bool:
+    """Whether these are lines of running text, most of them full, rather than the cells of a table."""
+    text = "".join(line.text for line in lines).replace(" ", "")
+    letters = sum(character.isalpha() for character in text)
+    capitals = sum(character.isupper() for character in text)
+    widths = sorted(line.box[2] - line.box[0] for line in lines)
+    return (
+        letters >= _LETTERS * len(text)
+        and capitals <= _CAPITALS * letters
+        and median(widths) >= _FULL * widths[len(widths) * 9 // 10]
+    )
 
 
 def _side(line: Line, gutter: float) -> int:
