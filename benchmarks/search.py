@@ -145,7 +145,7 @@ async def measure(settings: Settings, workspace: WorkspaceId, bearer: str, searc
 async def run(options: argparse.Namespace, data_dir: Path) -> list[Row]:
     """Fill, ask, and say what came of it."""
     configure_logging(log_format="console", level="error")
-    settings = load_settings(data_dir=data_dir)
+    settings = load_settings(data_dir=data_dir, log_level="error")
     async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
         actor, bearer = await somebody(host)
         await fill(host, actor, options.chunks)
