@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from entrypoints import settings as module
+from entrypoints.engines import environment_of
 from entrypoints.settings import Settings, load_settings, variable_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,3 +111,12 @@ def test_every_setting_is_documented() -> None:
     lines = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
 
     assert sorted(lines) == sorted(VARIABLES)
+
+
+def test_settings_survive_the_way_to_a_child(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process hands its children as variables gives them the same settings, every one."""
+    settings = load_settings(allowed_origins="https://a.example,https://b.example", log_level="error")
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+
+    assert settings.model_dump() == load_settings().model_dump()
