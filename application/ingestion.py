@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.errors import ConcurrentChange, ParsingFailed
 from application.ingest_progress import EVERY, Progress, Superseded
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRevisions
+from application.ports.languages import LanguageDetector
 from application.ports.news import DocumentNews
 from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
@@ -43,6 +44,7 @@ class Ingest:
     files: FileStore
     parser: Parser
     tokens: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     vectors: VectorIndex
     clock: Clock
@@ -94,19 +96,22 @@ class Ingest:
         progress.at(Stage.CHUNKING)
         chunks = await asyncio.to_thread(self._cut, document, parsed)
         progress.at(Stage.EMBEDDING)
-        await self._index(job, document, chunks, progress)
+        await self._index(job, evolve(document, language=parsed.language), chunks, progress)
         progress.at(Stage.INDEXING)
         await self._go_live(job, parsed, chunks)
 
     async def _parse(self, document: Document) -> ParsedDocument:
         try:
             async with self.files.local(document.file_key) as path:
-                return await self.parser.parse(path, document.media_type)
+                parsed = await self.parser.parse(path, document.media_type)
         except NotFound as error:
             missing = Failure(
                 code=FailureCode.PARSE_FAILED, message="The original file is missing from the store. Upload it again."
             )
             raise ParsingFailed(missing) from error
+        # the text knows better than a template's `lang` attribute
+        language = await asyncio.to_thread(self.languages.detect, parsed.text) or parsed.language
+        return evolve(parsed, language=language)
 
     def _cut(self, document: Document, parsed: ParsedDocument) -> list[Chunk]:
         chunks = cut(

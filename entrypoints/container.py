@@ -13,6 +13,7 @@ from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.breaker import BreakerModel
 from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
@@ -25,6 +26,7 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
@@ -35,10 +37,12 @@ from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
+from application.answer_limits import AnswerLimits
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
 from application.use_cases import Policy, Ports, assemble
+from domain.usage import Price
 from entrypoints.settings import Settings
 from entrypoints.telemetry import MeasuredLog, Metrics
 
@@ -88,6 +92,8 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     changes = RedisAccessChanges(client)
     closing.push_async_callback(changes.aclose)
     return changes
+
+
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
@@ -145,7 +151,7 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
         citations=CitationsMode(settings.citations_mode.value),
     )
     closing.push_async_callback(model.close)
-    return model
+    return BreakerModel(model)
 
 
 def _tokens(settings: Settings) -> JwtTokens:
@@ -166,6 +172,17 @@ def _policy(settings: Settings) -> Policy:
         registration=settings.registration_mode,
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_tokens=settings.max_answer_tokens,
+        answer_timeout=settings.answer_timeout,
+        answer_limits=AnswerLimits(
+            per_user=settings.answers_per_user,
+            per_workspace=settings.answers_per_workspace,
+            monthly_tokens_per_user=settings.monthly_tokens_per_user,
+            monthly_tokens_per_workspace=settings.monthly_tokens_per_workspace,
+        ),
+        prices={
+            name: Price(input=paid_in, output=paid_out, cache_read=0.1 * paid_in, cache_write=1.25 * paid_in)
+            for name, (paid_in, paid_out) in settings.model_prices.items()
+        },
     )
 
 
@@ -216,6 +233,7 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
+        languages=providers.Singleton(StopWordLanguages),
         embedder=embedder,
         embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),

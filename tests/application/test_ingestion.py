@@ -202,6 +202,14 @@ async def test_unfinished_documents_get_a_job_again(assembly: Assembly, ann: Act
     assert await impatient() == 0
 
 
+async def test_the_language_is_told_by_the_text(assembly: Assembly, ann: Actor) -> None:
+    """A document that is ready says which language it is in, and None where its text does not tell."""
+    german = await upload(assembly, ann, "Die Frist ist lang und der Weg auch.", "frist.txt")
+    figures = await upload(assembly, ann, "4711 0815", "figures.txt")
+
+    assert (german.language, figures.language) == ("de", None)
+
+
 async def stuck(assembly: Assembly, actor: Actor) -> tuple[asyncio.Task[None], Document]:
     """An ingest that waits in its parser, looked after every hundredth of a second."""
     receipt = await assembly.use_cases.upload_document(actor, content=bytes_of(TEXT), filename="a.txt")

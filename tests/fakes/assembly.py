@@ -15,7 +15,7 @@ from tests.fakes.jobs import MemoryWorker
 from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
-from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -48,6 +48,7 @@ class Assembly:
             media_types=FakeMediaTypes(),
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
+            languages=FakeLanguages(),
             embedder=self.embedder,
             embeddings=self.embedder,
             vectors=self.vectors,
