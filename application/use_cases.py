@@ -7,10 +7,12 @@ from typing import Final
 from attrs import field, frozen
 
 from application import (
+    administration,
     answer_reading,
     api_keys,
     asking,
     authentication,
+    collection_access,
     conversation_export,
     conversations,
     deleting,
@@ -19,18 +21,25 @@ from application import (
     erasure,
     feedback,
     ingestion,
+    invitations,
     job_handling,
+    joining,
     knowledge,
     local,
     login_sessions,
     maintenance,
+    members,
     reconciling,
     reindexing,
     rooms,
+    rooms_access,
     rooms_events,
+    rooms_feed,
+    rooms_sweep,
     tickets,
     uploads,
     usage,
+    workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
@@ -44,8 +53,10 @@ from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
+from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Tokens
@@ -67,11 +78,13 @@ class Ports:
     media_types: MediaTypes
     parser: Parser
     tokens_of_text: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    news: DocumentNews
     live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
@@ -122,15 +135,31 @@ class UseCases:
     show_api_key: api_keys.ShowApiKey
     revoke_api_key: api_keys.RevokeApiKey
 
+    list_users: administration.ListUsers
+    set_password: administration.SetPassword
+    disable_user: administration.DisableUser
+    set_role: administration.SetRole
+
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
     show_workspace: workspaces.ShowWorkspace
     rename_workspace: workspaces.RenameWorkspace
+    delete_workspace: joining.DeleteWorkspace
+    list_members: members.ListMembers
+    change_role: members.ChangeRole
+    remove_member: members.RemoveMember
+    invite: invitations.Invite
+    list_invitations: invitations.ListInvitations
+    show_invitation: invitations.ShowInvitation
+    withdraw_invitation: invitations.WithdrawInvitation
+    accept_invitation: joining.AcceptInvitation
     create_collection: workspaces.CreateCollection
     list_collections: workspaces.ListCollections
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    list_reader: collection_access.ListReader
+    unlist_reader: collection_access.UnlistReader
     delete_collection: deleting.DeleteCollection
 
     # documents
@@ -179,12 +208,21 @@ class UseCases:
     publish_event: rooms_events.PublishEvent
     read_events: rooms_events.ReadEvents
 
+    # the live side of rooms
+    identify_live: rooms_access.IdentifyLive
+    enter_room: rooms_access.EnterRoom
+    check_standing: rooms_access.CheckStanding
+    room_feeds: rooms_feed.RoomFeeds
+    watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+
     # work that follows
     handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
     end_lost_answers: EndLostAnswers
+
+    document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -193,7 +231,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
     begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
     memory = AccessMemory(changes)
-    create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
+    create_user = authentication.CreateUser(
+        begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
+    )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     access = ConversationAccess()
@@ -210,12 +250,21 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
     post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
+    authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
+    redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
+    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
+    sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    erase = erasure.Erase(
+        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+    )
     return UseCases(
         create_user=create_user,
-        register=authentication.Register(create_user=create_user, mode=policy.registration),
+        register=authentication.Register(
+            begin=begin, create_user=create_user, tokens=ports.tokens, clock=clock, mode=policy.registration
+        ),
         log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
@@ -240,25 +289,40 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock),
+        authenticate=authenticate,
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
         issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
-        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        redeem_ticket=redeem,
         create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
         revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        list_users=administration.ListUsers(begin=begin),
+        set_password=administration.SetPassword(begin=begin, passwords=ports.passwords, changes=changes, clock=clock),
+        disable_user=administration.DisableUser(begin=begin, changes=changes, clock=clock),
+        set_role=administration.SetRole(begin=begin, changes=changes, clock=clock),
         create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
         rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        delete_workspace=joining.DeleteWorkspace(begin=begin, changes=changes, clock=clock),
+        list_members=members.ListMembers(begin=begin),
+        change_role=members.ChangeRole(begin=begin, changes=changes),
+        remove_member=members.RemoveMember(begin=begin, changes=changes),
+        invite=invitations.Invite(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_invitations=invitations.ListInvitations(begin=begin),
+        show_invitation=invitations.ShowInvitation(begin=begin),
+        withdraw_invitation=invitations.WithdrawInvitation(begin=begin),
+        accept_invitation=joining.AcceptInvitation(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
         create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
         delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        list_reader=collection_access.ListReader(begin=begin, changes=changes),
+        unlist_reader=collection_access.UnlistReader(begin=begin, changes=changes),
         upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
@@ -309,27 +373,36 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
         publish_event=rooms_events.PublishEvent(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
+        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
+        enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
+        check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
+        room_feeds=feeds,
+        watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
                 parser=ports.parser,
                 tokens=ports.tokens_of_text,
+                languages=ports.languages,
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,
+                news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=erasure.Erase(
-                begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
-            ),
+            erase=erase,
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            erase_workspace=workspace_erasure.EraseRemains(
+                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
+            ),
             reindex=reindexing.QueueReindex(begin=begin, clock=clock),
             reconcile=reconcile,
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        document_news=ports.news,
         end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

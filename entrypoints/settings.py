@@ -158,8 +158,10 @@ class Settings(BaseSettings):
         None, description="Qdrant server or cluster; embedded when unset."
     )
     qdrant_api_key: OptionalSecret = Field(None, description="The key of that server.")
-    blob_url: Annotated[str | None, one_of_schemes("file://")] = Field(
-        None, description="Where original files are kept; file://{DATA_DIR}/blobs when unset."
+    blob_url: Annotated[str | None, one_of_schemes("file://", "s3://")] = Field(
+        None,
+        description="Where original files are kept; file://{DATA_DIR}/blobs when unset. s3://bucket/prefix takes "
+        "endpoint, region and keys from the usual AWS_ variables.",
     )
 
     anthropic_api_key: OptionalSecret = Field(
@@ -292,10 +294,12 @@ class Settings(BaseSettings):
         return RegistrationMode.OPEN if self.postgres_is_embedded else RegistrationMode.INVITE
 
     @property
-    def blob_root(self) -> Path:
-        """The folder of original files."""
+    def blob_root(self) -> Path | None:
+        """The folder of original files; None where they are not kept in one."""
         if self.blob_url is None:
             return self.data_dir / "blobs"
+        if not self.blob_url.startswith("file://"):
+            return None
         return Path(unquote(urlsplit(self.blob_url).path))
 
     @property

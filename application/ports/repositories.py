@@ -119,6 +119,17 @@ class OwnedWorkspace:
     owner: UserId
 
 
+@frozen(kw_only=True)
+class Member:
+    """A member as the others see them."""
+
+    user_id: UserId
+    name: str
+    email: str
+    role: Role
+    joined_at: datetime
+
+
 class Workspaces(Protocol):
     """Workspaces and memberships."""
 
@@ -152,6 +163,42 @@ class Workspaces(Protocol):
 
     async def add_member(self, membership: Membership) -> None:
         """A new place; `AlreadyExists` when they have one."""
+        ...
+
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        """By id, as it stands now; nobody else who locks it goes on before the transaction ends."""
+        ...
+
+    async def named(self, name: str) -> list[Workspace]:
+        """Those with this exact name or id that have members, oldest first."""
+        ...
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        """In the order in which they joined."""
+        ...
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        """One of them."""
+        ...
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """Owners who are not disabled."""
+        ...
+
+    async def save_member(self, membership: Membership) -> None:
+        """Another role for somebody who belongs to it."""
+        ...
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        """With their places in collections, their keys and the invitations they made. Nobody there: no error."""
+        ...
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """All of them, in the same way; who they were."""
+        ...
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        """Remove a workspace that was deleted, with every row of it. False when there is none such."""
         ...
 
 
@@ -190,6 +237,14 @@ class Collections(Protocol):
 
     async def readable_by(self, workspace_id: WorkspaceId, user_id: UserId, role: Role) -> frozenset[CollectionId]:
         """All open ones, and the restricted ones that list the user; every one for admins and owners."""
+        ...
+
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        """List a member for it; `ConcurrentChange` when they are none any more. Twice is once."""
+        ...
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        """Take them off the list; nobody there is no error."""
         ...
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
