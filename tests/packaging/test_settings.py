@@ -113,9 +113,15 @@ def test_every_setting_is_documented() -> None:
     assert sorted(lines) == sorted(VARIABLES)
 
 
-def test_settings_survive_the_way_to_a_child(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a process hands its children as variables gives them the same settings, every one."""
-    settings = load_settings(allowed_origins="https://a.example,https://b.example", log_level="error")
+def test_a_process_gets_exactly_the_settings_of_its_parent(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets, lists and tables of prices survive the way through the environment."""
+    settings = load_settings(
+        anthropic_api_key="key",
+        secret_key="s" * 32,
+        allowed_origins=("https://a.example", "https://b.example"),
+        model_prices={"claude-x": (1.5, 2.0)},
+        monthly_tokens_per_user=7,
+    )
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)
 
