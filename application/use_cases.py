@@ -45,6 +45,7 @@ from application.ports.files import FileStore
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
+from application.ports.presence import Presence
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids, Log
@@ -69,6 +70,7 @@ class Ports:
     model: AnswerModel
     run_log: RunLog
     live: LiveBus
+    presence: Presence
     passwords: PasswordHasher
     tokens: Tokens
     changes: AccessChanges
@@ -171,6 +173,7 @@ class UseCases:
     check_standing: rooms_access.CheckStanding
     room_feeds: rooms_feed.RoomFeeds
     watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+    presence: Presence
 
     # work that follows
     handle_job: job_handling.HandleJob
@@ -298,6 +301,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
         room_feeds=feeds,
         watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
+        presence=ports.presence,
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,

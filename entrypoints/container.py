@@ -30,6 +30,7 @@ from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.live import RedisBus
+from adapters.redis.presence import RedisPresence
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
@@ -211,6 +212,7 @@ class Container(containers.DeclarativeContainer):
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         live=providers.Singleton(_live, redis, closing),
+        presence=providers.Singleton(RedisPresence, redis),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         changes=providers.Singleton(_access_changes, redis, closing),

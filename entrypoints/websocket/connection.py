@@ -15,6 +15,7 @@ from msgspec import UNSET
 from starlette.types import Receive, Send
 
 from application.ports.live import LiveEvent, LiveNote, NoteKind
+from application.ports.presence import Entry
 from application.ports.rooms import Admission
 from application.rooms_access import LiveIdentity
 from application.use_cases import UseCases
@@ -143,7 +144,7 @@ class Connection:
         if actor is None:
             return
         if admission is None:
-            self.leave(room_id)
+            self.leave(room_id, is_meant=True)
             self.push(frames.RoomLeft(room_id=str(room_id), code=ErrorCode.UNKNOWN_ROOM))
         elif admission.role is not actor.role:
             self.rooms[room_id] = evolve(actor, role=admission.role)
@@ -173,7 +174,7 @@ class Connection:
 
     def drop(self, room_id: RoomId) -> None:
         """The room's feed ended; the client joins again."""
-        self.rooms.pop(room_id, None)
+        self.leave(room_id)
         self.push(frames.RoomLeft(room_id=str(room_id), code=ErrorCode.UNRECOVERABLE_POSITION))
 
     # The life of the connection.
@@ -320,9 +321,17 @@ class Connection:
         """Go on with another token of the same user."""
         self.who, self._is_warned = who, False
 
-    def leave(self, room_id: RoomId) -> None:
-        """Read a room no more."""
+    @property
+    def entry(self) -> Entry:
+        """What stands for it in a room."""
+        if self.who is None:
+            raise RuntimeError("nobody is connected")
+        return Entry(connection_id=self.id, member=self.who.sender)
+
+    def leave(self, room_id: RoomId, *, is_meant: bool = False) -> None:
+        """Read a room no more; `is_meant`: nobody waits for them to come back."""
         self.rooms.pop(room_id, None)
+        self.hub.presence.leave(room_id, self.entry, is_meant=is_meant)
         self._at_ping.pop(room_id, None)
         self.hub.feeds.leave(room_id, self)
 

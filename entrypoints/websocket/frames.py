@@ -84,8 +84,24 @@ class Leave(Request, frozen=True, kw_only=True, tag="leave"):
     room_id: UUID
 
 
-AnyRequest = Connect | Join | Publish | Signal | History | Refresh | Pong | Leave
-REQUESTS: Final[tuple[type[Request], ...]] = (Connect, Join, Publish, Signal, History, Refresh, Pong, Leave)
+class AskPresence(Request, frozen=True, kw_only=True, tag="presence"):
+    """Who is in the room."""
+
+    room_id: UUID
+
+
+AnyRequest = Connect | Join | Publish | Signal | History | AskPresence | Refresh | Pong | Leave
+REQUESTS: Final[tuple[type[Request], ...]] = (
+    Connect,
+    Join,
+    Publish,
+    Signal,
+    History,
+    AskPresence,
+    Refresh,
+    Pong,
+    Leave,
+)
 
 
 class Frame(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -117,6 +133,13 @@ class Connected(Reply, frozen=True, kw_only=True, tag="connected"):
     token_expires_at: str | None
 
 
+class PresenceBody(Struct, frozen=True, kw_only=True):
+    """Who is in the room; a `presence_diff` with the next version follows on this."""
+
+    version: int
+    members: list[Person]
+
+
 class PublicationBody(Frame, frozen=True, kw_only=True, tag="publication"):
     """A stored event in its place."""
 
@@ -138,6 +161,7 @@ class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
     seq: int
     recovered: bool
     publications: list[Raw]
+    presence: PresenceBody
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):
@@ -157,6 +181,14 @@ class HistoryFrame(Reply, frozen=True, kw_only=True, tag="history"):
     publications: list[Raw]
     seq: int
     epoch: str
+
+
+class PresenceFrame(Reply, frozen=True, kw_only=True, tag="presence"):
+    """Who is in the room; a member with several connections is there once."""
+
+    room_id: str
+    version: int
+    members: list[Person]
 
 
 class Refreshed(Reply, frozen=True, kw_only=True, tag="refreshed"):
@@ -185,6 +217,15 @@ class SignalFrame(Frame, frozen=True, kw_only=True, tag="signal"):
     name: str
     sender: Person
     data: Any
+
+
+class PresenceDiff(Frame, frozen=True, kw_only=True, tag="presence_diff"):
+    """Who came and who went; a version that does not follow says that a diff was missed: ask for `presence`."""
+
+    room_id: str
+    version: int
+    joins: list[Person]
+    leaves: list[Person]
 
 
 class TokenExpiring(Frame, frozen=True, kw_only=True, tag="token_expiring"):
@@ -219,6 +260,7 @@ REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
     Publish: Published,
     Signal: None,
     History: HistoryFrame,
+    AskPresence: PresenceFrame,
     Refresh: Refreshed,
     Pong: None,
     Leave: Left,
@@ -226,6 +268,7 @@ REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
 PUSHES: Final[tuple[type[Frame], ...]] = (
     PublicationBody,
     SignalFrame,
+    PresenceDiff,
     TokenExpiring,
     RoomLeft,
     Ping,

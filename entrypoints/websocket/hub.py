@@ -17,6 +17,7 @@ from application.rooms_feed import RoomFeeds
 from application.rooms_sweep import WatchRooms
 from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket.errors import CloseCode
+from entrypoints.websocket.presence import HubPresence
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class Hub:
     feeds: RoomFeeds
     watch: WatchRooms
     standing: CheckStanding
+    presence: HubPresence
     clock: Clock
     observe: Callable[[str], None]  # counts an event by its name
     is_draining: bool = False
@@ -111,7 +113,7 @@ class Hub:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        await asyncio.gather(self.watch.run(), self._tick(), self._keep_standing())
+        await asyncio.gather(self.watch.run(), self.presence.run(), self._tick(), self._keep_standing())
 
     async def drain(self) -> None:
         """Ask everybody to come again elsewhere, a few at a time and each after a pause of its own."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 from msgspec import UNSET, Raw
 
 from application.ports.live import LiveNote, NoteKind
+from application.ports.presence import Entry
 from application.ports.rooms import Admission
 from application.rooms_access import LiveIdentity
 from application.rooms_events import told
@@ -43,8 +44,13 @@ class Client(FeedReader, Protocol):
         """Write a frame."""
         ...
 
-    def leave(self, room_id: RoomId) -> None:
-        """Read a room no more."""
+    @property
+    def entry(self) -> Entry:
+        """What stands for it in a room."""
+        ...
+
+    def leave(self, room_id: RoomId, *, is_meant: bool = False) -> None:
+        """Read a room no more; `is_meant`: nobody waits for them to come back."""
         ...
 
     def admit(self, room_id: RoomId, admission: Admission | None) -> None:
@@ -65,10 +71,16 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
         raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A connection reads at most {MAX_ROOMS} rooms.")
     actor = await connection.use_cases.enter_room(who.identity, room_id)
     since = None if request.since is None else Since(seq=request.since.seq, epoch=request.since.epoch)
-    joined = await connection.hub.feeds.join(room_id, connection, since)
+    # entered before the feed is joined: a change that is told in between shows as a gap of the version
+    presence = await connection.hub.presence.enter(room_id, connection.entry)
+    try:
+        joined = await connection.hub.feeds.join(room_id, connection, since)
+    except BaseException:
+        connection.hub.presence.leave(room_id, connection.entry, is_meant=True)
+        raise
     # From here to the reply in one step: what the room tells next comes after it.
     if connection.is_ending:
-        connection.hub.feeds.leave(room_id, connection)
+        connection.leave(room_id)
         return
     connection.rooms[room_id] = actor
     connection.push(
@@ -79,6 +91,7 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
             seq=joined.seq,
             recovered=joined.recovered,
             publications=[Raw(event.body) for event in joined.events],
+            presence=frames.PresenceBody(version=presence.version, members=[person(one) for one in presence.members]),
         )
     )
 
@@ -143,6 +156,22 @@ async def history(connection: Client, request: frames.History, who: LiveIdentity
     )
 
 
+async def presence(connection: Client, request: frames.AskPresence, _who: LiveIdentity) -> None:
+    """Who is in a room that is read."""
+    room_id = RoomId(request.room_id)
+    if room_id not in connection.rooms:
+        raise Refused(ErrorCode.UNKNOWN_ROOM, "Join the room first.")
+    state = await connection.hub.presence.look(room_id)
+    connection.push(
+        frames.PresenceFrame(
+            id=id_of(request),
+            room_id=str(room_id),
+            version=state.version,
+            members=[person(one) for one in state.members],
+        )
+    )
+
+
 async def refresh(connection: Client, request: frames.Refresh, who: LiveIdentity) -> None:
     """Take a new token, and look again at every room."""
     fresh = await connection.use_cases.identify_live(token=request.token)
@@ -162,7 +191,7 @@ async def leave(connection: Client, request: frames.Leave, _who: LiveIdentity) -
     room_id = RoomId(request.room_id)
     if room_id not in connection.rooms:
         raise Refused(ErrorCode.UNKNOWN_ROOM, "This connection does not read the room.")
-    connection.leave(room_id)
+    connection.leave(room_id, is_meant=True)
     connection.push(frames.Left(id=id_of(request), room_id=str(room_id)))
 
 
@@ -171,6 +200,7 @@ HANDLERS: Final[dict[type[frames.Request], Callable[[Any, Any, LiveIdentity], Aw
     frames.Publish: publish,
     frames.Signal: signal,
     frames.History: history,
+    frames.AskPresence: presence,
     frames.Refresh: refresh,
     frames.Leave: leave,
 }

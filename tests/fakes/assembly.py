@@ -15,6 +15,7 @@ from tests.fakes.jobs import MemoryWorker
 from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.presence import MemoryPresence
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -52,6 +53,7 @@ class Assembly:
             model=self.model,
             run_log=self.run_log,
             live=self.live,
+            presence=MemoryPresence(self.live),
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             changes=self.changes,
