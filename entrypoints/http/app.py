@@ -68,11 +68,11 @@ def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[F
     """What looks after live connections runs inside of what the host runs."""
 
     @asynccontextmanager
-    async def both(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+    async def both(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
             state = await stack.enter_async_context(lifespan(app)) if lifespan else None
             await stack.enter_async_context(live.running())
-            yield state
+            yield state or {}
 
     return both
 

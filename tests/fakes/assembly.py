@@ -36,8 +36,13 @@ class Assembly:
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     run_log: FakeRuns = field(factory=FakeRuns)
     live: MemoryBus = field(factory=MemoryBus)
+    presence: MemoryPresence = field()
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
+
+    @presence.default
+    def _on_the_bus(self) -> MemoryPresence:
+        return MemoryPresence(self.live)
 
     @use_cases.default
     def _assembled(self) -> UseCases:
@@ -53,7 +58,7 @@ class Assembly:
             model=self.model,
             run_log=self.run_log,
             live=self.live,
-            presence=MemoryPresence(self.live),
+            presence=self.presence,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             changes=self.changes,
