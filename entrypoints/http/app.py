@@ -1,9 +1,8 @@
 """The HTTP application."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
@@ -18,11 +17,13 @@ from entrypoints.http import (
     documents,
     errors,
     knowledge,
+    members,
     middleware,
     openapi,
     operations,
     pages,
     rooms,
+    usage,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -45,11 +46,13 @@ ROUTERS = (
     auth.router,
     api_keys.router,
     workspaces.router,
+    members.router,
     documents.router,
     document_content.router,
     knowledge.router,
     conversations.router,
     answers.router,
+    usage.router,
     rooms.router,
     operations.router,
     pages.router,
@@ -68,11 +71,12 @@ def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[F
     """What looks after live connections runs inside of what the host runs."""
 
     @asynccontextmanager
-    async def both(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+    async def both(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            state = await stack.enter_async_context(lifespan(app)) if lifespan else None
+            if lifespan is not None:
+                await stack.enter_async_context(lifespan(app))
             await stack.enter_async_context(live.running())
-            yield state or {}
+            yield
 
     return both
 
