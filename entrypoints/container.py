@@ -265,4 +265,5 @@ def make_container(settings: Settings, embedding: EmbeddingModel) -> Container:
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
+    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

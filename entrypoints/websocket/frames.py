@@ -66,6 +66,20 @@ class History(Request, frozen=True, kw_only=True, tag="history"):
     limit: int = 100
 
 
+class Ask(Request, frozen=True, kw_only=True, tag="ask"):
+    """Send a message to the room and let Claude answer it there; answered as `publish` is."""
+
+    room_id: UUID
+    client_msg_id: UUID
+    content: str
+
+
+class Cancel(Request, frozen=True, kw_only=True, tag="cancel"):
+    """Stop an answer; what it has so far is kept."""
+
+    message_id: UUID
+
+
 class Refresh(Request, frozen=True, kw_only=True, tag="refresh"):
     """A new token on the live connection; every joined room is checked again."""
 
@@ -90,11 +104,13 @@ class AskPresence(Request, frozen=True, kw_only=True, tag="presence"):
     room_id: UUID
 
 
-AnyRequest = Connect | Join | Publish | Signal | History | AskPresence | Refresh | Pong | Leave
+AnyRequest = Connect | Join | Publish | Ask | Cancel | Signal | History | AskPresence | Refresh | Pong | Leave
 REQUESTS: Final[tuple[type[Request], ...]] = (
     Connect,
     Join,
     Publish,
+    Ask,
+    Cancel,
     Signal,
     History,
     AskPresence,
@@ -197,6 +213,10 @@ class Refreshed(Reply, frozen=True, kw_only=True, tag="refreshed"):
     token_expires_at: str | None
 
 
+class Ok(Reply, frozen=True, kw_only=True, tag="ok"):
+    """It was done."""
+
+
 class Left(Reply, frozen=True, kw_only=True, tag="left"):
     """The room is not read any more."""
 
@@ -226,6 +246,35 @@ class PresenceDiff(Frame, frozen=True, kw_only=True, tag="presence_diff"):
     version: int
     joins: list[Person]
     leaves: list[Person]
+
+
+class AnswerDelta(Frame, frozen=True, kw_only=True, tag="answer_delta"):
+    """More of an answer. `offset` counts deltas; where some were joined it is that of the last."""
+
+    room_id: str
+    message_id: str
+    attempt: int
+    offset: int
+    text: str
+
+
+class AnswerCitation(Frame, frozen=True, kw_only=True, tag="answer_citation"):
+    """A citation of the answer, shown to those who may read its document."""
+
+    room_id: str
+    message_id: str
+    attempt: int
+    offset: int
+    citation: dict[str, Any]
+
+
+class AnswerEnd(Frame, frozen=True, kw_only=True, tag="answer_end"):
+    """No more of the answer follows; `offset` is the number of its deltas."""
+
+    room_id: str
+    message_id: str
+    status: str
+    offset: int
 
 
 class TokenExpiring(Frame, frozen=True, kw_only=True, tag="token_expiring"):
@@ -258,6 +307,8 @@ REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
     Connect: Connected,
     Join: JoinedFrame,
     Publish: Published,
+    Ask: Published,
+    Cancel: Ok,
     Signal: None,
     History: HistoryFrame,
     AskPresence: PresenceFrame,
@@ -269,6 +320,9 @@ PUSHES: Final[tuple[type[Frame], ...]] = (
     PublicationBody,
     SignalFrame,
     PresenceDiff,
+    AnswerDelta,
+    AnswerCitation,
+    AnswerEnd,
     TokenExpiring,
     RoomLeft,
     Ping,

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
+from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from application.ports.live import LiveNote, NoteKind
 from application.ports.presence import Entry
-from application.ports.rooms import Admission
+from application.ports.rooms import Admission, Appended
 from application.rooms_access import LiveIdentity
 from application.rooms_events import told
 from application.rooms_feed import FeedReader, Since
@@ -15,7 +17,7 @@ from application.use_cases import UseCases
 from application.views import time_view
 from domain.access import Actor
 from domain.errors import DomainError
-from domain.ids import RoomId
+from domain.ids import CollectionId, MessageId, RoomId
 from domain.rooms import Sender
 from entrypoints.websocket import frames
 from entrypoints.websocket.errors import ErrorCode, Refused
@@ -103,16 +105,45 @@ async def publish(connection: Client, request: frames.Publish, who: LiveIdentity
     appended = await connection.use_cases.publish_event(
         actor, room_id=room_id, kind=request.kind, client_msg_id=request.client_msg_id, data=request.data
     )
-    connection.push(
-        frames.Published(
-            id=id_of(request),
-            room_id=str(room_id),
-            seq=appended.event.seq,
-            client_msg_id=str(request.client_msg_id),
-            duplicate=appended.duplicate,
-            server_time=str(time_view(connection.hub.clock.now())),
-        )
+    connection.push(_published(connection, request, appended))
+
+
+def _published(connection: Client, request: frames.Publish | frames.Ask, appended: Appended) -> frames.Published:
+    return frames.Published(
+        id=id_of(request),
+        room_id=str(request.room_id),
+        seq=appended.event.seq,
+        client_msg_id=str(request.client_msg_id),
+        duplicate=appended.duplicate,
+        server_time=str(time_view(connection.hub.clock.now())),
     )
+
+
+async def ask(connection: Client, request: frames.Ask, who: LiveIdentity) -> None:
+    """Ask Claude in the room; answered after the question is stored."""
+    room_id = RoomId(request.room_id)
+    actor = await connection.use_cases.enter_room(who.identity, room_id)  # with what they may read at this moment
+    appended = await connection.use_cases.ask_in_room(
+        actor, room_id=room_id, client_msg_id=request.client_msg_id, content=request.content
+    )
+    connection.push(_published(connection, request, appended))
+
+
+async def cancel(connection: Client, request: frames.Cancel, who: LiveIdentity) -> None:
+    """Stop an answer."""
+    await connection.use_cases.cancel_live(who.identity, MessageId(request.message_id))
+    connection.push(frames.Ok(id=id_of(request)))
+
+
+async def show_citation(connection: Client, note: LiveNote, who: LiveIdentity) -> None:
+    """Show a citation where the document may be read at this moment, else nothing."""
+    told_citation = msgspec.json.decode(note.body)
+    frame = msgspec.convert(told_citation["frame"], frames.AnswerCitation)
+    room_id = RoomId(UUID(frame.room_id))
+    if room_id in connection.rooms:
+        actor = await connection.use_cases.enter_room(who.identity, room_id)
+        if actor.can_read(CollectionId(UUID(told_citation["collection_id"]))):
+            connection.push(frame)
 
 
 async def signal(connection: Client, request: frames.Signal, who: LiveIdentity) -> None:
@@ -198,6 +229,8 @@ async def leave(connection: Client, request: frames.Leave, _who: LiveIdentity) -
 HANDLERS: Final[dict[type[frames.Request], Callable[[Any, Any, LiveIdentity], Awaitable[None]]]] = {
     frames.Join: join,
     frames.Publish: publish,
+    frames.Ask: ask,
+    frames.Cancel: cancel,
     frames.Signal: signal,
     frames.History: history,
     frames.AskPresence: presence,
