@@ -34,6 +34,7 @@ from application import (
     rooms,
     rooms_access,
     rooms_answers,
+    rooms_documents,
     rooms_events,
     rooms_feed,
     rooms_sweep,
@@ -399,6 +400,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
         presence=ports.presence,
         handle_job=job_handling.HandleJob(
+            tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
