@@ -32,6 +32,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.live import RedisBus
 from adapters.redis.news import RedisNews
+from adapters.redis.presence import RedisPresence
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
@@ -241,6 +242,7 @@ class Container(containers.DeclarativeContainer):
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
+        presence=providers.Singleton(RedisPresence, redis),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         changes=providers.Singleton(_access_changes, redis, closing),
@@ -263,4 +265,5 @@ def make_container(settings: Settings, embedding: EmbeddingModel) -> Container:
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
+    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

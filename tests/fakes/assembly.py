@@ -16,6 +16,7 @@ from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
 from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.presence import MemoryPresence
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -37,8 +38,13 @@ class Assembly:
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     run_log: FakeRuns = field(factory=FakeRuns)
     live: MemoryBus = field(factory=MemoryBus)
+    presence: MemoryPresence = field()
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
+
+    @presence.default
+    def _on_the_bus(self) -> MemoryPresence:
+        return MemoryPresence(self.live)
 
     @use_cases.default
     def _assembled(self) -> UseCases:
@@ -56,6 +62,7 @@ class Assembly:
             run_log=self.run_log,
             news=self.news,
             live=self.live,
+            presence=self.presence,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             changes=self.changes,
