@@ -110,7 +110,7 @@ class StartConversation:
             for collection_id in conversation.collection_ids:
                 await readable_collection(work, actor, collection_id)
             await work.conversations.add(conversation)
-            await work.commit()
+            await work.commit(conversation)
         return conversation
 
 
@@ -238,7 +238,8 @@ class PostMessage:
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
-            await work.commit()
+            asked = Asked(question=question, answer=answer)
+            await work.commit(asked)
         order = AnswerOrder(
             actor=actor,
             conversation=conversation,
@@ -249,7 +250,7 @@ class PostMessage:
             filters=filters or SearchFilters(),
         )
         self.runs.start(answer.id, lambda run: self.write(order, run))
-        return Asked(question=question, answer=answer)
+        return asked
 
     async def _history(
         self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None

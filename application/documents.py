@@ -184,7 +184,7 @@ class UploadDocument:
                     return existing
                 try:
                     await work.documents.add(document)
-                    await work.commit()
+                    await work.commit(Receipt(document=document, created=True))
                 except AlreadyExists:
                     continue  # a race put the same bytes there first: read what it stored, in a new transaction
                 return None

@@ -19,12 +19,13 @@ from application import (
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
+from application.idempotency import Idempotency
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
-from application.ports.security import PasswordHasher, Tokens
+from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
@@ -47,6 +48,7 @@ class Ports:
     run_log: RunLog
     passwords: PasswordHasher
     tokens: Tokens
+    seal: Seal
     clock: Clock
     ids: Ids
     log: Log
@@ -113,6 +115,9 @@ class UseCases:
     read_answer: conversations.ReadAnswer
     cancel_answer: conversations.CancelAnswer
     ask: conversations.Ask
+
+    # around every call
+    idempotency: Idempotency
 
     # work that follows
     handle_job: ingestion.HandleJob
@@ -199,6 +204,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         read_answer=read,
         cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
         ask=conversations.Ask(start=start, post=post, read=read),
+        idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
         handle_job=ingestion.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,

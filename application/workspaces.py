@@ -37,8 +37,9 @@ class CreateWorkspace:
         workspace = Workspace(id=WorkspaceId(self.ids.new()), name=check_name(name), created_at=self.clock.now())
         async with self.begin(None) as work:
             await found_workspace(work, workspace, owner=identity.user_id, collection_id=CollectionId(self.ids.new()))
-            await work.commit()
-        return WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
+            made = WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
+            await work.commit(made)
+        return made
 
 
 @frozen(kw_only=True)
@@ -114,13 +115,14 @@ class CreateCollection:
             visibility=visibility,
             created_at=self.clock.now(),
         )
+        made = CollectionWithCount(collection=collection, document_count=0)
         async with self.begin(actor.workspace_id) as work:
             try:
                 await work.collections.add(collection)
-                await work.commit()
+                await work.commit(made)
             except AlreadyExists as error:
                 raise _name_taken() from error
-        return CollectionWithCount(collection=collection, document_count=0)
+        return made
 
 
 @frozen(kw_only=True)

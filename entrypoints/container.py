@@ -30,6 +30,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.runs import RedisRuns
 from adapters.security.passwords import Argon2Passwords
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.ports.models import AnswerModel
@@ -133,6 +134,11 @@ def _tokens(settings: Settings) -> JwtTokens:
     return JwtTokens([_required(secret.get_secret_value() if secret else None, "secret_key")])
 
 
+def _seal(settings: Settings) -> AesSeal:
+    secret = settings.secret_key
+    return AesSeal([_required(secret.get_secret_value() if secret else None, "secret_key")])
+
+
 def _token_counter(settings: Settings) -> TokenCounter:
     return from_model(settings.embedding_model or DEFAULT_MODEL)
 
@@ -195,6 +201,7 @@ class Container(containers.DeclarativeContainer):
         run_log=providers.Singleton(_run_log, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
+        seal=providers.Singleton(_seal, settings),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),

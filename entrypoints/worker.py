@@ -9,10 +9,12 @@ import structlog
 
 from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
+from application.idempotency import Idempotency
 from application.maintenance import RequeueUnfinished
 from entrypoints.container import Container
 
 REQUEUE_EVERY: Final = 60.0  # seconds
+FORGET_EVERY: Final = 3600.0  # seconds
 
 _log = structlog.get_logger(__name__)
 
@@ -27,12 +29,14 @@ async def working(container: Container) -> AsyncIterator[None]:
     worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
     net = asyncio.create_task(_requeue(use_cases.requeue_unfinished))
+    broom = asyncio.create_task(_forget(use_cases.idempotency))
     try:
         yield
     finally:
         net.cancel()
+        broom.cancel()
         worker.stop()
-        await asyncio.gather(jobs, net, return_exceptions=True)
+        await asyncio.gather(jobs, net, broom, return_exceptions=True)
 
 
 async def _requeue(requeue: RequeueUnfinished) -> None:
@@ -46,3 +50,13 @@ async def _requeue(requeue: RequeueUnfinished) -> None:
             if count:
                 _log.warning("documents_requeued", count=count)
         await asyncio.sleep(REQUEUE_EVERY)
+
+
+async def _forget(idempotency: Idempotency) -> None:
+    """Drop idempotency keys whose day is over, once an hour."""
+    while True:
+        try:
+            await idempotency.forget_old()
+        except Unavailable as error:
+            _log.warning("forgetting_postponed", reason=error.slug)
+        await asyncio.sleep(FORGET_EVERY)

@@ -11,11 +11,14 @@ from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
+from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
+from application.calls import current_call
 from application.errors import SchemaOutdated
+from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -53,6 +56,7 @@ class PostgresUnitOfWork:
     passages: Passages
     conversations: Conversations
     messages: Messages
+    idempotency: IdempotencyKeys
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -70,6 +74,7 @@ class PostgresUnitOfWork:
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.idempotency = PostgresIdempotencyKeys(session)
         self.jobs = PostgresJobQueue(session)
         return self
 
@@ -79,14 +84,19 @@ class PostgresUnitOfWork:
         if self._session is not None:
             await _close(self._session.connection)
 
-    async def commit(self) -> None:
-        """Write the jobs that follow from the events of saved aggregates, then commit."""
+    async def commit(self, result: object | None = None) -> None:
+        """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""
         if self._session is None:
             raise RuntimeError("a unit of work is committed inside its context")
         await self.jobs.enqueue(jobs_for(self._session.events))
         self._session.events.clear()
+        attempt = current_call().attempt
+        if attempt is not None:
+            await attempt.record(self.idempotency, result)
         with translated():
             await self._session.connection.commit()
+        if attempt is not None:
+            attempt.committed()
 
     async def schema_revision(self) -> str | None:
         """The revision that migrations left; `SchemaOutdated` where there were none."""

@@ -14,6 +14,7 @@ from domain.ids import ConversationId, MessageId
 from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
+from entrypoints.http.idempotency import REPLAYED, OnceDep
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
 from entrypoints.http.schemas import MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
@@ -53,33 +54,39 @@ async def post_message(
     request: Request,
     use_cases: UseCasesDep,
     actor: ActorDep,
+    once: OnceDep,
     conversation_id: UUID,
     body: MessageBody,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Ask."""
-    asked = await use_cases.post_message(
-        actor,
-        conversation_id=ConversationId(conversation_id),
-        content=body.content,
-        parent_id=None if body.parent_id is None else MessageId(body.parent_id),
-        use_knowledge=body.use_knowledge,
-        filters=None if body.filters is None else body.filters.filters(),
+    answer_id = await once.reference(
+        lambda: use_cases.post_message(
+            actor,
+            conversation_id=ConversationId(conversation_id),
+            content=body.content,
+            parent_id=None if body.parent_id is None else MessageId(body.parent_id),
+            use_knowledge=body.use_knowledge,
+            filters=None if body.filters is None else body.filters.filters(),
+        ),
+        lambda asked: str(asked.answer.id),
     )
-    events = await use_cases.read_answer(actor, message_id=asked.answer.id)
-    location = f"/v1/workspaces/{actor.workspace_id}/messages/{asked.answer.id}"
+    message_id = MessageId(UUID(answer_id))
+    events = await use_cases.read_answer(actor, message_id=message_id)
+    headers = {"Location": f"/v1/workspaces/{actor.workspace_id}/messages/{message_id}"}
+    if once.replayed:
+        headers |= REPLAYED
     if wants_events(accept):
-        return EventStream(_told(events), headers={"Location": location})
+        return EventStream(_told(events), headers=headers)
     last: dict[str, Any] = {}
     async for event in events:
         last = dict(event.data)
-    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
+    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=message_id))
     error = answer["error"]
     if error is not None and error["code"].endswith("unavailable") and not answer["content"]:
-        return problem(
-            request, 503, error["code"], error["message"], headers={"Retry-After": str(RETRY_AFTER)}, message=answer
-        )
-    return JSONResponse(answer, status_code=201, headers={"Location": location})
+        retry = {"Retry-After": str(RETRY_AFTER)}
+        return problem(request, 503, error["code"], error["message"], headers=headers | retry, message=answer)
+    return JSONResponse(answer, status_code=201, headers=headers)
 
 
 @router.get(

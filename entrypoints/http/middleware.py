@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from application.calls import calling
 from entrypoints.http.errors import problem, unexpected
 from entrypoints.telemetry import Metrics
 
@@ -64,7 +65,12 @@ class Surroundings:
                 _complete(MutableHeaders(scope=message), scope)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(**bound), self.metrics.in_progress.track_inprogress():
+        client = scope.get("client")
+        with (
+            structlog.contextvars.bound_contextvars(**bound),
+            calling(address=client[0] if client else None, request_id=scope["request_id"]),
+            self.metrics.in_progress.track_inprogress(),
+        ):
             try:
                 await self.app(scope, receive, sending)
             except ClientDisconnect:
@@ -118,7 +124,17 @@ class Origins(CORSMiddleware):
                 "X-Request-Id",
                 "traceparent",
             ),
-            expose_headers=("Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-Id"),
+            expose_headers=(
+                "Content-Disposition",
+                "Content-Range",
+                "ETag",
+                "Idempotent-Replayed",
+                "Location",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-Id",
+            ),
             max_age=600,
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from adapters.files.local import LocalFiles
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
@@ -45,6 +46,7 @@ class Assembly:
             run_log=self.run_log,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            seal=AesSeal(["a secret key for tests that is long enough"]),
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,
