@@ -11,6 +11,7 @@ async def run(descriptor: int) -> None:
     from entrypoints.engines import Stance
     from entrypoints.host import open_host
     from entrypoints.http.app import create_app
+    from entrypoints.http.rates import Rates
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
 
@@ -25,8 +26,13 @@ async def run(descriptor: int) -> None:
                 runs.end_soon()
                 await super().shutdown(sockets)
 
+        rates = Rates()
+        if settings.rate_limits:
+            rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
         config = uvicorn.Config(
-            create_app(host.container, metrics=host.container.metrics()),
+            create_app(host.container, metrics=host.container.metrics(), rates=rates),
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -20,6 +20,7 @@ from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
+from adapters.limits import ProcessLimiter
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
@@ -28,6 +29,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
+from adapters.redis.limits import RedisLimiter
 from adapters.redis.runs import RedisRuns
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.seal import AesSeal
@@ -207,6 +209,9 @@ class Container(containers.DeclarativeContainer):
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
+
+    limiter = providers.Singleton(RedisLimiter, redis)
+    process_limiter = providers.Singleton(ProcessLimiter)
 
     health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, cache)
     needed_engines: providers.Provider[frozenset[str]] = providers.Object(NEEDED)

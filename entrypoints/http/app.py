@@ -21,6 +21,7 @@ from entrypoints.http import (
 )
 from entrypoints.http.dependencies import Container
 from entrypoints.http.limits import BodyLimit
+from entrypoints.http.rates import Rates
 from entrypoints.telemetry import Metrics
 
 DESCRIPTION = """\
@@ -54,12 +55,16 @@ def version() -> str:
 
 
 def create_app(
-    container: Container, *, lifespan: Lifespan[FastAPI] | None = None, metrics: Metrics | None = None
+    container: Container,
+    *,
+    lifespan: Lifespan[FastAPI] | None = None,
+    metrics: Metrics | None = None,
+    rates: Rates | None = None,
 ) -> FastAPI:
     """An ASGI application on this container.
 
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
-    without them the application has its own.
+    without them the application has its own. Without `rates` nobody is refused for calling too often.
     """
     app = FastAPI(
         title="Reading Room",
@@ -73,6 +78,7 @@ def create_app(
     )
     app.state.container = container
     app.state.metrics = metrics = metrics or Metrics()
+    app.state.rates = rates or Rates()
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)
     for router in ROUTERS:
         app.include_router(router)

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
 from application import authentication
 from domain.access import Role
 from entrypoints.http.dependencies import IdentityDep, UseCasesDep
+from entrypoints.http.rates import RatesDep, charge_open
 from entrypoints.http.resources import (
     ProfileOut,
     RegisteredOut,
@@ -32,6 +33,7 @@ UserAgent = Annotated[str, Header(alias="User-Agent", include_in_schema=False)]
     summary="Make an account",
     description=about(authentication.Register, authentication.CreateUser),
     responses=problems(403, 409),
+    dependencies=[Depends(charge_open)],
 )
 async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     """Make an account."""
@@ -51,10 +53,14 @@ async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     description=about(authentication.LogIn),
     responses=problems(401),
 )
-async def log_in(use_cases: UseCasesDep, body: LogInBody, user_agent: UserAgent = "") -> JSONResponse:
+async def log_in(
+    request: Request, use_cases: UseCasesDep, rates: RatesDep, body: LogInBody, user_agent: UserAgent = ""
+) -> JSONResponse:
     """Log in."""
     device = "".join(c if c.isprintable() else " " for c in user_agent)
-    return JSONResponse(tokens_view(await use_cases.log_in(email=body.email, password=body.password, device=device)))
+    async with rates.guarding_login(request, body.email):
+        tokens = await use_cases.log_in(email=body.email, password=body.password, device=device)
+    return JSONResponse(tokens_view(tokens))
 
 
 @router.post(
@@ -64,6 +70,7 @@ async def log_in(use_cases: UseCasesDep, body: LogInBody, user_agent: UserAgent 
     summary="Exchange a refresh token",
     description=about(authentication.RefreshSession),
     responses=problems(401),
+    dependencies=[Depends(charge_open)],
 )
 async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody) -> JSONResponse:
     """Exchange a refresh token."""

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.calls import calling
 from entrypoints.http.errors import problem, unexpected
+from entrypoints.http.rates import headers_of
 from entrypoints.telemetry import Metrics
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -103,6 +104,8 @@ def _complete(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
+    for name, value in headers_of(scope).items():
+        headers[name] = value
 
 
 class Origins(CORSMiddleware):
