@@ -1,30 +1,32 @@
-"""Who is it: registration, log in, sessions, and from a token to an `Actor`."""
+"""Who is it: registration, and from a token to an `Actor`."""
 
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
+from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from application.access_memory import AccessMemory, Learned
 from application.errors import AlreadyExists
 from application.ports.repositories import WorkspaceOfUser
-from application.ports.security import AccessClaims, PasswordHasher, Tokens
+from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import ALL_SCOPES, Actor, Role, Scope
+from domain.api_keys import ApiKey
 from domain.errors import (
     EmailTaken,
     Forbidden,
-    InvalidCredentials,
     InvalidInput,
     NotFound,
-    TokenReused,
     Unauthenticated,
 )
-from domain.ids import CollectionId, SessionId, UserId, WorkspaceId
-from domain.users import MAX_NAME_LENGTH, LoginSession, User, check_password, normalise_email
+from domain.ids import ApiKeyId, CollectionId, SessionId, UserId, WorkspaceId
+from domain.users import MAX_NAME_LENGTH, User, check_password, normalise_email
 from domain.workspaces import DEFAULT_COLLECTION, Collection, Membership, Workspace
 
-REFRESH_PREFIX = "rrr_"
+KEY_PREFIX: Final = "rrk_"
 
 
 class RegistrationMode(StrEnum):
@@ -37,11 +39,47 @@ class RegistrationMode(StrEnum):
 
 @frozen(kw_only=True)
 class Identity:
-    """A proven person and what their credential may be used for."""
+    """A proven person and what their credential may be used for.
+
+    An API key stands for its person in one workspace (`workspace_id`) and, where `collection_ids` is not None, in
+    these collections only.
+    """
 
     user_id: UserId
     session_id: SessionId | None = None
+    api_key_id: ApiKeyId | None = None
     scopes: frozenset[Scope] = field(default=ALL_SCOPES)
+    workspace_id: WorkspaceId | None = None
+    collection_ids: frozenset[CollectionId] | None = None
+    expires_at: datetime | None = None  # when the credential ends by itself
+
+    def require_person(self) -> None:
+        """Raise `Forbidden` for an API key: accounts and memberships are for whoever logs in."""
+        if self.api_key_id is not None:
+            raise Forbidden("An API key cannot do this. Log in as a person.")
+
+
+async def session_identity(work: UnitOfWork, session_id: SessionId, user_id: UserId, *, now: datetime) -> Identity:
+    """The person of a login session; `Unauthenticated` unless it and they are still good."""
+    if not await work.login_sessions.is_live(session_id, user_id, now=now):
+        raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
+    return Identity(user_id=user_id, session_id=session_id)
+
+
+def identity_of_key(key: ApiKey | None, *, now: datetime) -> Identity:
+    """Whom a stored key stands for; `Unauthenticated` for none, or one that has expired."""
+    if key is None:
+        raise Unauthenticated("The API key is not valid.", code="invalid_token")
+    if not key.is_live(now):
+        raise Unauthenticated("The API key has expired.", code="token_expired")
+    return Identity(
+        user_id=key.user_id,
+        api_key_id=key.id,
+        scopes=key.scopes,
+        workspace_id=key.workspace_id,
+        collection_ids=key.collection_ids,
+        expires_at=key.expires_at,
+    )
 
 
 @frozen(kw_only=True)
@@ -50,15 +88,6 @@ class Registered:
 
     user: User
     workspace: Workspace
-
-
-@frozen(kw_only=True)
-class TokenPair:
-    """What a client keeps: the access token for requests, the refresh token for the next pair."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int  # seconds
 
 
 @frozen(kw_only=True)
@@ -135,132 +164,40 @@ class Register:
 
 
 @frozen(kw_only=True)
-class LogIn:
-    """Exchange e-mail and password for a token pair; a new login session for this device.
-
-    - Unknown e-mail, wrong password and disabled user are told the same and take the same time.
-    """
-
-    begin: UnitOfWorkFactory
-    passwords: PasswordHasher
-    tokens: Tokens
-    clock: Clock
-    ids: Ids
-    access_ttl: timedelta
-    refresh_ttl: timedelta
-
-    async def __call__(self, *, email: str, password: str, device: str = "") -> TokenPair:
-        """`InvalidCredentials` unless both fit."""
-        try:
-            address = normalise_email(email)
-        except InvalidInput:
-            address = ""
-        async with self.begin(None) as work:
-            user = await work.users.by_email(address) if address else None
-        fits = await self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not fits or not user.is_active:
-            raise InvalidCredentials("The e-mail or the password is wrong.")
-        rehashed = await self.passwords.hash(password) if self.passwords.needs_rehash(user.password_hash) else None
-
-        now = self.clock.now()
-        refresh = self.tokens.new_opaque(REFRESH_PREFIX)
-        session = LoginSession(
-            id=SessionId(self.ids.new()),
-            user_id=user.id,
-            token_hash=refresh.digest,
-            device=device[:400],
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + self.refresh_ttl,
-        )
-        async with self.begin(None) as work:
-            await work.login_sessions.add(session)
-            if rehashed:
-                await work.users.save(user.with_password(rehashed))
-            await work.commit()
-        return _pair(self.tokens, session, refresh.secret, access_ttl=self.access_ttl, clock=self.clock)
-
-
-@frozen(kw_only=True)
-class RefreshSession:
-    """Spend a refresh token for a new pair.
-
-    - A token spent before revokes its whole login session.
-    """
-
-    begin: UnitOfWorkFactory
-    tokens: Tokens
-    clock: Clock
-    access_ttl: timedelta
-    refresh_ttl: timedelta
-
-    async def __call__(self, *, refresh_token: str) -> TokenPair:
-        """`Unauthenticated` (code `invalid_token`) for an unknown or expired one, `TokenReused` for a spent one."""
-        presented = self.tokens.digest(refresh_token)
-        replacement = self.tokens.new_opaque(REFRESH_PREFIX)
-        now = self.clock.now()
-        async with self.begin(None) as work:
-            session = await work.login_sessions.by_token(presented)
-            user = await work.users.get(session.user_id) if session else None
-            if session is None or user is None or not user.is_active:
-                raise Unauthenticated("The refresh token is not valid any more. Log in again.", code="invalid_token")
-            try:
-                session = session.rotate(
-                    presented=presented, replacement=replacement.digest, now=now, ttl=self.refresh_ttl
-                )
-            except TokenReused:
-                await work.login_sessions.save(session.revoked(now))
-                await work.commit()
-                raise
-            await work.login_sessions.save(session)
-            await work.commit()
-        return _pair(self.tokens, session, replacement.secret, access_ttl=self.access_ttl, clock=self.clock)
-
-
-def _pair(tokens: Tokens, session: LoginSession, refresh: str, *, access_ttl: timedelta, clock: Clock) -> TokenPair:
-    claims = AccessClaims(user_id=session.user_id, session_id=session.id, expires_at=clock.now() + access_ttl)
-    return TokenPair(
-        access_token=tokens.issue_access(claims),
-        refresh_token=refresh,
-        expires_in=int(access_ttl.total_seconds()),
-    )
-
-
-@frozen(kw_only=True)
-class LogOut:
-    """End the login session of a refresh token; its access tokens stop working at once."""
-
-    begin: UnitOfWorkFactory
-    tokens: Tokens
-    clock: Clock
-
-    async def __call__(self, identity: Identity, *, refresh_token: str) -> None:
-        """Another user's or an unknown token ends nothing and is not told apart."""
-        async with self.begin(None) as work:
-            session = await work.login_sessions.by_token(self.tokens.digest(refresh_token))
-            if session is None or session.user_id != identity.user_id:
-                return
-            await work.login_sessions.save(session.revoked(self.clock.now()))
-            await work.commit()
-
-
-@frozen(kw_only=True)
 class Authenticate:
-    """From the token of a request to a proven person."""
+    """From the token or API key of a request to a proven person."""
 
     begin: UnitOfWorkFactory
     tokens: Tokens
+    memory: AccessMemory
     clock: Clock
 
     async def __call__(self, token: str) -> Identity:
-        """`Unauthenticated` unless the token is genuine and its session and user are still good."""
+        """`Unauthenticated` unless the credential is genuine, and it and its person are still good."""
+        is_key = token.startswith(KEY_PREFIX)
+        ask = partial(self._ask_for_key if is_key else self._ask_for_session, token)
+        identity: Identity = await self.memory.recall(("token", token), ask)
+        if identity.expires_at is not None and identity.expires_at <= self.clock.now():
+            await ask()  # refuses, unless clocks may differ by that little
+        return identity
+
+    async def _ask_for_session(self, token: str) -> Learned:
         claims = self.tokens.read_access(token)
         async with self.begin(None) as work:
-            session = await work.login_sessions.get(claims.session_id)
-            user = await work.users.get(claims.user_id)
-        if session is None or user is None or not user.is_active or not session.is_live(self.clock.now()):
-            raise Unauthenticated("This login session has ended. Log in again.", code="invalid_token")
-        return Identity(user_id=user.id, session_id=session.id)
+            identity = await session_identity(work, claims.session_id, claims.user_id, now=self.clock.now())
+        return Learned(evolve(identity, expires_at=claims.expires_at), (claims.user_id, claims.session_id))
+
+    async def _ask_for_key(self, token: str) -> Learned:
+        now = self.clock.now()
+        async with self.begin(None) as work:
+            key = await work.api_keys.by_token(self.tokens.digest(token))
+            identity = identity_of_key(key, now=now)
+            if key is None:
+                raise LookupError("a key without an identity")
+            if key.use_is_worth_noting(now):
+                await work.api_keys.note_use(key.id, now)
+                await work.commit()
+        return Learned(identity, (key.id, key.user_id, key.workspace_id))
 
 
 @frozen(kw_only=True)
@@ -268,21 +205,36 @@ class EnterWorkspace:
     """From a person to what they may do in one workspace."""
 
     begin: UnitOfWorkFactory
+    memory: AccessMemory
 
     async def __call__(self, identity: Identity, workspace_id: WorkspaceId) -> Actor:
-        """`NotFound` unless they are a member."""
-        async with self.begin(workspace_id) as work:
-            membership = await work.workspaces.membership(workspace_id, identity.user_id)
-            if membership is None:
-                raise NotFound("There is no such workspace, or you are not a member of it.")
-            readable = await work.collections.readable_by(workspace_id, identity.user_id, membership.role)
+        """`NotFound` unless they are a member, and their credential is for this workspace."""
+        if identity.workspace_id not in {None, workspace_id}:
+            raise _no_such_workspace()
+
+        async def ask() -> Learned:
+            async with self.begin(workspace_id) as work:
+                membership = await work.workspaces.membership(workspace_id, identity.user_id)
+                if membership is None:
+                    raise _no_such_workspace()
+                readable = await work.collections.readable_by(workspace_id, identity.user_id, membership.role)
+            return Learned((membership.role, readable), (identity.user_id, workspace_id))
+
+        role, readable = await self.memory.recall(("place", identity.user_id, workspace_id), ask)
+        if identity.collection_ids is not None:
+            readable &= identity.collection_ids
         return Actor(
             user_id=identity.user_id,
             workspace_id=workspace_id,
-            role=membership.role,
+            role=role,
             scopes=identity.scopes,
             readable_collections=readable,
+            api_key_id=identity.api_key_id,
         )
+
+
+def _no_such_workspace() -> NotFound:
+    return NotFound("There is no such workspace, or you are not a member of it.")
 
 
 @frozen(kw_only=True)
@@ -295,14 +247,25 @@ class Profile:
 
 @frozen(kw_only=True)
 class ShowProfile:
-    """Who am I."""
+    """Who am I, and where do I belong; an API key belongs to its workspace alone."""
 
     begin: UnitOfWorkFactory
+    memory: AccessMemory
 
     async def __call__(self, identity: Identity) -> Profile:
         """`Unauthenticated` when the user is gone."""
-        async with self.begin(None) as work:
-            user = await work.users.get(identity.user_id)
-            if user is None:
-                raise Unauthenticated("This user does not exist any more.", code="invalid_token")
-            return Profile(user=user, workspaces=tuple(await work.workspaces.of_user(user.id)))
+
+        async def ask() -> Learned:
+            async with self.begin(None) as work:
+                user = await work.users.get(identity.user_id)
+                if user is None:
+                    raise Unauthenticated("This user does not exist any more.", code="invalid_token")
+                places = tuple(await work.workspaces.of_user(user.id))
+            return Learned(Profile(user=user, workspaces=places), (user.id, *(place.workspace.id for place in places)))
+
+        profile: Profile = await self.memory.recall(("profile", identity.user_id), ask)
+        if identity.workspace_id is None:
+            return profile
+        return evolve(
+            profile, workspaces=tuple(of for of in profile.workspaces if of.workspace.id == identity.workspace_id)
+        )

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from attrs import evolve, field, frozen
 
@@ -45,13 +45,14 @@ class Scope:
     """Whose key it is: the same words of somebody else, or in another workspace, are another key."""
 
     user_id: UserId
+    actor: UUID  # the person, or the API key that acts as them
     workspace_id: WorkspaceId | None
     key: str = field(repr=False)
 
     @property
     def digest(self) -> bytes:
         """What is stored of it."""
-        return hashlib.sha256(f"{self.user_id}\0{self.workspace_id}\0{self.key}".encode()).digest()
+        return hashlib.sha256(f"{self.actor}\0{self.workspace_id}\0{self.key}".encode()).digest()
 
 
 @frozen(kw_only=True)
@@ -181,4 +182,4 @@ class Idempotency:
 
 def _context(scope: Scope) -> bytes:
     """Only who has the key can open the answer: a copy of the database cannot."""
-    return f"idempotency\0{scope.user_id}\0{scope.workspace_id}\0{scope.key}".encode()
+    return f"idempotency\0{scope.actor}\0{scope.workspace_id}\0{scope.key}".encode()

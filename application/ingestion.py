@@ -10,10 +10,10 @@ from typing import Final
 
 from attrs import frozen
 
-from application.errors import ConcurrentChange, EmbedderUnavailable, ParsingFailed, VectorsUnavailable
+from application.errors import ConcurrentChange, ParsingFailed
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
-from application.ports.jobs import AnyJob, DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
+from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRevisions
 from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -230,28 +230,6 @@ class RemoveOld:
 
 
 @frozen(kw_only=True)
-class Erase:
-    """Take a deleted document out of index, database and file store; its row goes last."""
-
-    begin: UnitOfWorkFactory
-    files: FileStore
-    vectors: VectorIndex
-
-    async def __call__(self, job: EraseDocument) -> None:
-        """A document that is not deleted is left alone; one that is gone already is erased once more."""
-        async with self.begin(job.workspace_id) as work:
-            document = await work.documents.get(job.document_id)
-        if document is not None and not document.is_deleted:
-            return
-        await self.vectors.delete_documents(job.workspace_id, [job.document_id])
-        await self.files.delete(f"{job.workspace_id}/{job.document_id}")
-        async with self.begin(job.workspace_id) as work:
-            await work.passages.remove(job.document_id)
-            await work.documents.forget(job.document_id)
-            await work.commit()
-
-
-@frozen(kw_only=True)
 class Describe:
     """Bring the index's payload in line with the document's row."""
 
@@ -271,45 +249,3 @@ class Describe:
             tags=document.tags,
             metadata=document.metadata,
         )
-
-
-@frozen(kw_only=True)
-class HandleJob:
-    """Every kind of job to its use case, and what to do when one is given up."""
-
-    ingest: Ingest
-    remove_old: RemoveOld
-    erase: Erase
-    describe: Describe
-
-    async def __call__(self, job: AnyJob) -> None:
-        """Do it; what is raised is for the queue to try again."""
-        match job:
-            case IngestDocument():
-                await self.ingest(job)
-            case RemoveOldRevisions():
-                await self.remove_old(job)
-            case EraseDocument():
-                await self.erase(job)
-            case DescribeDocument():
-                await self.describe(job)
-
-    async def give_up(self, job: AnyJob, error: Exception) -> None:
-        """After the last attempt: an ingest ends as failed with a reason; the others are left to the reconciler."""
-        if isinstance(job, IngestDocument):
-            now = self.ingest.clock.now()
-            await settle(self.ingest.begin, job, lambda document: document.failed(_reason(document, error), now))
-
-
-def _reason(document: Document, error: Exception) -> Failure:
-    if isinstance(error, EmbedderUnavailable):
-        code, what = FailureCode.EMBEDDING_FAILED, "the embedding model did not answer"
-    elif isinstance(error, VectorsUnavailable):
-        code, what = FailureCode.INDEXING_FAILED, "the vector index did not answer"
-    elif document.stage is Stage.EMBEDDING:
-        code, what = FailureCode.EMBEDDING_FAILED, "embedding its text failed"
-    elif document.stage is Stage.INDEXING:
-        code, what = FailureCode.INDEXING_FAILED, "storing its passages failed"
-    else:
-        code, what = FailureCode.PARSE_FAILED, "reading it failed"
-    return Failure(code=code, message=f"Given up after several attempts: {what}. Reindex it to try again.")

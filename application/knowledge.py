@@ -1,6 +1,7 @@
 """Knowledge out: from a question to passages with their place in the source."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,14 +15,17 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import PassageFilter, VectorHit, VectorIndex, VectorQuery
 from domain.access import Action, Actor
 from domain.documents import MetadataValue
+from domain.duplicates import Fingerprint, fingerprint
 from domain.errors import InvalidInput
 from domain.highlights import highlights
-from domain.ids import ChunkId, CollectionId, DocumentId
+from domain.ids import CollectionId, DocumentId
 from domain.passages import Passage, SearchMode
+from domain.phrases import holds_all, phrases
 
 MAX_QUERY_LENGTH: Final = 10_000
 MAX_LIMIT: Final = 100
 ROUNDS: Final = 4  # how often more is asked for when hits fall away
+WITH_PHRASES: Final = 200  # hits that are looked through for a phrase, at first
 
 
 @frozen(kw_only=True)
@@ -50,6 +54,8 @@ class SearchPassages:
     """Find passages that answer a query.
 
     - Only live revisions of ready documents in collections that the actor may read are found.
+    - What stands in quotation marks must stand in every passage, to the letter but for case and white space.
+    - Of passages that say the same the best is shown once.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
     """
 
@@ -110,14 +116,17 @@ class SearchPassages:
         self, actor: Actor, question: VectorQuery, *, limit: int, per_document: int | None
     ) -> list[tuple[VectorHit, LivePassage]]:
         """Ask for some more than needed, drop what is stale or too much of one document, ask wider if short."""
+        wanted = phrases(question.text)
         asked = limit + 10 if per_document is None else limit * 5 + 10
+        asked = max(asked, WITH_PHRASES) if wanted else asked
         for attempt in range(ROUNDS):
             hits = await self.vectors.search(actor.workspace_id, evolve(question, limit=asked))
             async with self.begin(actor.workspace_id) as work:
                 live = await work.passages.live([hit.chunk_id for hit in hits], readable=question.filter.readable)
-            kept = _kept(hits, live, per_document)
-            if len(kept) >= limit or len(hits) < asked or attempt == ROUNDS - 1:
-                return kept[:limit]
+            in_order = [(hit, live[hit.chunk_id]) for hit in hits if hit.chunk_id in live]
+            kept = _kept(in_order, wanted, per_document, limit)
+            if len(kept) == limit or len(hits) < asked or attempt == ROUNDS - 1:
+                return kept
             asked *= 4
         return []
 
@@ -136,17 +145,23 @@ def _narrowed(actor: Actor, filters: SearchFilters) -> PassageFilter:
 
 
 def _kept(
-    hits: list[VectorHit], live: Mapping[ChunkId, LivePassage], per_document: int | None
+    found: Iterable[tuple[VectorHit, LivePassage]], wanted: tuple[str, ...], per_document: int | None, limit: int
 ) -> list[tuple[VectorHit, LivePassage]]:
-    taken: dict[DocumentId, int] = {}
+    """The first `limit` that hold the phrases, are not too many of one document, and do not say the same again."""
+    taken: Counter[DocumentId] = Counter()
+    shown: list[Fingerprint] = []
     kept: list[tuple[VectorHit, LivePassage]] = []
-    for hit in hits:
-        passage = live.get(hit.chunk_id)
-        if passage is None:
+    for hit, passage in found:
+        if len(kept) == limit:
+            break
+        if per_document is not None and taken[passage.document.id] >= per_document:
             continue
-        count = taken.get(passage.document.id, 0)
-        if per_document is not None and count >= per_document:
+        if not holds_all(passage.chunk.text_to_embed, wanted):
             continue
-        taken[passage.document.id] = count + 1
+        looks = fingerprint(passage.chunk.text)
+        if any(looks.is_copy_of(other) for other in shown):
+            continue
+        taken[passage.document.id] += 1
+        shown.append(looks)
         kept.append((hit, passage))
     return kept

@@ -6,21 +6,33 @@ from typing import Final
 from attrs import frozen
 
 from application import (
+    api_keys,
     authentication,
     conversations,
+    deleting,
     document_contents,
     documents,
+    erasure,
     ingestion,
+    job_handling,
     knowledge,
     local,
+    login_sessions,
     maintenance,
+    reconciling,
+    reindexing,
+    tickets,
+    uploads,
     workspaces,
 )
+from application.access_memory import AccessMemory
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.idempotency import Idempotency
-from application.ports.embedding import Embedder
+from application.ports.access import AccessChanges
+from application.ports.accounts import Tickets
+from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
@@ -43,12 +55,15 @@ class Ports:
     parser: Parser
     tokens_of_text: TokenCounter
     embedder: Embedder
+    embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
     passwords: PasswordHasher
     tokens: Tokens
     seal: Seal
+    changes: AccessChanges
+    tickets: Tickets
     clock: Clock
     ids: Ids
     log: Log
@@ -72,13 +87,24 @@ class UseCases:
     # who is it
     create_user: authentication.CreateUser
     register: authentication.Register
-    log_in: authentication.LogIn
-    refresh_session: authentication.RefreshSession
-    log_out: authentication.LogOut
+    log_in: login_sessions.LogIn
+    refresh_session: login_sessions.RefreshSession
+    log_out: login_sessions.LogOut
+    list_sessions: login_sessions.ListSessions
+    show_session: login_sessions.ShowSession
+    revoke_session: login_sessions.RevokeSession
+    change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace
     show_profile: authentication.ShowProfile
     act_locally: local.ActLocally
+
+    issue_ticket: tickets.IssueTicket
+    redeem_ticket: tickets.RedeemTicket
+    create_api_key: api_keys.CreateApiKey
+    list_api_keys: api_keys.ListApiKeys
+    show_api_key: api_keys.ShowApiKey
+    revoke_api_key: api_keys.RevokeApiKey
 
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
@@ -89,15 +115,18 @@ class UseCases:
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    delete_collection: deleting.DeleteCollection
 
     # documents
-    upload_document: documents.UploadDocument
-    revise_document: documents.ReviseDocument
+    upload_document: uploads.UploadDocument
+    revise_document: uploads.ReviseDocument
     show_document: documents.ShowDocument
     list_documents: documents.ListDocuments
     change_document: documents.ChangeDocument
-    delete_document: documents.DeleteDocument
-    reindex_document: documents.ReindexDocument
+    delete_document: deleting.DeleteDocument
+    show_erasure: erasure.ShowErasure
+    reindex_document: reindexing.ReindexDocument
+    reindex_all: reindexing.ReindexAll
     download_original: document_contents.DownloadOriginal
     list_chunks: document_contents.ListChunks
     show_page: document_contents.ShowPage
@@ -120,17 +149,20 @@ class UseCases:
     idempotency: Idempotency
 
     # work that follows
-    handle_job: ingestion.HandleJob
+    handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
+    schedule_reconciling: maintenance.ScheduleReconciling
+    reconcile_all: reconciling.ReconcileAll
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
 
 def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
-    begin, clock, ids = ports.begin, ports.clock, ports.ids
+    begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
+    memory = AccessMemory(changes)
     create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
-    enter_workspace = authentication.EnterWorkspace(begin=begin)
+    enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     runs = AnswerRuns(log=ports.run_log, report=ports.log)
     write = WriteAnswer(
@@ -139,10 +171,11 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
     post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
     read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
+    reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(create_user=create_user, mode=policy.registration),
-        log_in=authentication.LogIn(
+        log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
             tokens=ports.tokens,
@@ -151,27 +184,41 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             access_ttl=policy.access_ttl,
             refresh_ttl=policy.refresh_ttl,
         ),
-        refresh_session=authentication.RefreshSession(
+        refresh_session=login_sessions.RefreshSession(
             begin=begin,
             tokens=ports.tokens,
+            changes=changes,
             clock=clock,
             access_ttl=policy.access_ttl,
             refresh_ttl=policy.refresh_ttl,
         ),
-        log_out=authentication.LogOut(begin=begin, tokens=ports.tokens, clock=clock),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, clock=clock),
+        log_out=login_sessions.LogOut(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
+        list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
+        show_session=login_sessions.ShowSession(begin=begin, clock=clock),
+        revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
+        change_password=login_sessions.ChangePassword(
+            begin=begin, passwords=ports.passwords, changes=changes, clock=clock
+        ),
+        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock),
         enter_workspace=enter_workspace,
-        show_profile=authentication.ShowProfile(begin=begin),
+        show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
-        create_workspace=workspaces.CreateWorkspace(begin=begin, clock=clock, ids=ids),
+        issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
+        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_api_keys=api_keys.ListApiKeys(begin=begin),
+        show_api_key=api_keys.ShowApiKey(begin=begin),
+        revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
-        rename_workspace=workspaces.RenameWorkspace(begin=begin),
-        create_collection=workspaces.CreateCollection(begin=begin, clock=clock, ids=ids),
+        rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
-        change_collection=workspaces.ChangeCollection(begin=begin),
-        upload_document=documents.UploadDocument(
+        change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
+        delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -179,7 +226,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             ids=ids,
             max_bytes=policy.max_upload_bytes,
         ),
-        revise_document=documents.ReviseDocument(
+        revise_document=uploads.ReviseDocument(
             begin=begin,
             files=ports.files,
             media_types=ports.media_types,
@@ -189,8 +236,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_document=documents.ShowDocument(begin=begin),
         list_documents=documents.ListDocuments(begin=begin),
         change_document=documents.ChangeDocument(begin=begin, clock=clock),
-        delete_document=documents.DeleteDocument(begin=begin, clock=clock),
-        reindex_document=documents.ReindexDocument(begin=begin, clock=clock),
+        delete_document=deleting.DeleteDocument(begin=begin, clock=clock),
+        show_erasure=erasure.ShowErasure(begin=begin),
+        reindex_document=reindexing.ReindexDocument(begin=begin, clock=clock),
+        reindex_all=reindexing.ReindexAll(begin=begin),
         download_original=document_contents.DownloadOriginal(begin=begin, files=ports.files),
         list_chunks=document_contents.ListChunks(begin=begin),
         show_page=document_contents.ShowPage(begin=begin),
@@ -205,7 +254,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
         ask=conversations.Ask(start=start, post=post, read=read),
         idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
-        handle_job=ingestion.HandleJob(
+        handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
@@ -216,9 +265,15 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
                 clock=clock,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=ingestion.Erase(begin=begin, files=ports.files, vectors=ports.vectors),
+            erase=erasure.Erase(
+                begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+            ),
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            reindex=reindexing.QueueReindex(begin=begin, clock=clock),
+            reconcile=reconcile,
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
+        schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
+        reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
         answer_runs=runs,
     )

@@ -9,8 +9,7 @@ from typing import Any
 
 from domain.answers import Citation, Source
 from domain.conversations import Message
-from domain.documents import Document
-from domain.passages import PageBoxes, Passage
+from domain.passages import PageBoxes
 
 
 def time_view(moment: datetime | None) -> str | None:
@@ -73,57 +72,4 @@ def message_view(message: Message) -> dict[str, Any]:
         else {"code": message.error.code, "message": message.error.message, "retryable": message.error.retryable},
         "created_at": time_view(message.created_at),
         "completed_at": time_view(message.completed_at),
-    }
-
-
-def document_view(document: Document) -> dict[str, Any]:
-    """A document and where it stands."""
-    return {
-        "id": str(document.id),
-        "workspace_id": str(document.workspace_id),
-        "collection_id": str(document.collection_id),
-        "title": document.title,
-        "filename": document.filename,
-        "media_type": document.media_type,
-        "size": document.size,
-        "sha256": document.sha256,
-        "status": document.status.value,
-        "stage": None if document.stage is None else document.stage.value,
-        "progress": round(document.progress, 4),
-        "error": None
-        if document.failure is None
-        else {"code": document.failure.code.value, "message": document.failure.message},
-        "page_count": document.page_count,
-        "chunk_count": document.chunk_count,
-        "language": document.language,
-        "tags": list(document.tags),
-        "metadata": dict(document.metadata),
-        "revision": document.revision,
-        "version": document.version,
-        "created_by": str(document.created_by),
-        "created_at": time_view(document.created_at),
-        "updated_at": time_view(document.updated_at),
-    }
-
-
-def passage_view(passage: Passage) -> dict[str, Any]:
-    """A passage that was found; `highlights` are code points into `text`."""
-    return {
-        "chunk_id": str(passage.chunk.id),
-        "document": {
-            "id": str(passage.document.id),
-            "title": passage.document.title,
-            "filename": passage.document.filename,
-            "media_type": passage.document.media_type,
-            "collection_id": str(passage.document.collection_id),
-        },
-        "text": passage.chunk.text,
-        "score": passage.score,
-        "page_from": passage.chunk.page_from,
-        "page_to": passage.chunk.page_to,
-        "heading_path": list(passage.chunk.heading_path),
-        "char_from": passage.chunk.char_from,
-        "char_to": passage.chunk.char_to,
-        "highlights": [list(span) for span in passage.highlights],
-        "bboxes": boxes_view(passage.chunk.boxes),
     }

@@ -5,6 +5,7 @@ from attrs import frozen
 from application.authentication import Identity, found_workspace
 from application.documents import check_version, readable_collection
 from application.errors import AlreadyExists
+from application.ports.access import AccessChanges
 from application.ports.repositories import WorkspaceOfUser
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -29,16 +30,19 @@ class CreateWorkspace:
     """A further workspace, owned by whoever makes it, with the collection `General`."""
 
     begin: UnitOfWorkFactory
+    changes: AccessChanges
     clock: Clock
     ids: Ids
 
     async def __call__(self, identity: Identity, *, name: str) -> WorkspaceOfUser:
         """`InvalidInput` for a name that is none."""
+        identity.require_person()
         workspace = Workspace(id=WorkspaceId(self.ids.new()), name=check_name(name), created_at=self.clock.now())
         async with self.begin(None) as work:
             await found_workspace(work, workspace, owner=identity.user_id, collection_id=CollectionId(self.ids.new()))
             made = WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
             await work.commit(made)
+        await self.changes.announce(identity.user_id)
         return made
 
 
@@ -60,6 +64,7 @@ class RenameWorkspace:
     """Another name for the workspace."""
 
     begin: UnitOfWorkFactory
+    changes: AccessChanges
 
     async def __call__(self, actor: Actor, *, name: str, version: int | None = None) -> WorkspaceOfUser:
         """`InvalidInput`, or `StaleVersion` when `version` is not the present one."""
@@ -70,6 +75,7 @@ class RenameWorkspace:
             workspace = workspace.renamed(name)
             await work.workspaces.save(workspace)
             await work.commit()
+        await self.changes.announce(workspace.id)
         return WorkspaceOfUser(workspace=workspace, role=actor.role)
 
 
@@ -97,6 +103,7 @@ class CreateCollection:
     """
 
     begin: UnitOfWorkFactory
+    changes: AccessChanges
     clock: Clock
     ids: Ids
 
@@ -122,6 +129,7 @@ class CreateCollection:
                 await work.commit(made)
             except AlreadyExists as error:
                 raise _name_taken() from error
+        await self.changes.announce(actor.workspace_id)
         return made
 
 
@@ -182,6 +190,7 @@ class ChangeCollection:
     """Another name, description or visibility; General stays open to every member."""
 
     begin: UnitOfWorkFactory
+    changes: AccessChanges
 
     async def __call__(
         self,
@@ -209,6 +218,7 @@ class ChangeCollection:
                 await work.commit()
             except AlreadyExists as error:
                 raise _name_taken() from error
+        await self.changes.announce(actor.workspace_id)
         return shown
 
 

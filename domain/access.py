@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 from attrs import evolve, field, frozen
 
 from domain.errors import Forbidden
-from domain.ids import CollectionId, UserId, WorkspaceId
+from domain.ids import ApiKeyId, CollectionId, UserId, WorkspaceId
 
 
 class Role(IntEnum):
@@ -100,6 +100,7 @@ class Actor:
     role: Role
     scopes: frozenset[Scope] = field(default=ALL_SCOPES)
     readable_collections: frozenset[CollectionId] = field(factory=frozenset)
+    api_key_id: ApiKeyId | None = None  # None: the person themselves
 
     def may(self, action: Action) -> bool:
         """Whether both the person's role and the credential's scopes allow it."""

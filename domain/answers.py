@@ -74,8 +74,10 @@ def check_citation(
         return None
     chunk = source.passage.chunk
     quote = cited.strip()
-    if quote not in chunk.text:
+    place = chunk.text.find(quote, len("".join(source.blocks[: claim.block_from])))
+    if place < 0:
         return None
+    page_from, page_to = chunk.pages_of(place, place + len(quote))
     return Citation(
         index=index,
         claim_from=claim_from,
@@ -83,10 +85,10 @@ def check_citation(
         chunk_id=chunk.id,
         document_id=chunk.document_id,
         document_title=source.passage.document.title,
-        page_from=chunk.page_from,
-        page_to=chunk.page_to,
+        page_from=page_from,
+        page_to=page_to,
         quote=quote,
-        boxes=chunk.boxes,
+        boxes=tuple(boxes for boxes in chunk.boxes if page_from is None or page_from <= boxes.page <= (page_to or 0)),
     )
 
 

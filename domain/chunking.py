@@ -2,7 +2,7 @@
 
 Cuts follow structure: a heading begins a passage, then come paragraphs, list items and table rows, then
 sentences; only a run without any boundary is cut by length. Every chunk's text is verbatim, and its headings
-travel beside it as context for the embedding.
+travel beside it as context for the embedding, and so do the names of the columns beside the rows of a long table.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,7 @@ _HEADING_SHARE: Final = 4  # headings may take one such part of the embedder's w
 _SMALL_SHARE: Final = 4  # a piece below such a part of the target is joined to its neighbour
 _HEADING_CHARS: Final = 300
 _BATCH: Final = 512
+_ROWS: Final = {BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW}
 
 
 @frozen
@@ -102,6 +103,7 @@ def cut(
             heading_path=piece.path,
             token_count=count,
             boxes=pages.boxes(piece.start, piece.end),
+            page_starts=pages.starts(piece.start, piece.end),
         )
         for ordinal, (piece, text, count) in enumerate(zip(pieces, texts, cutter.count(texts), strict=True))
     ]
@@ -157,7 +159,7 @@ class _Cutter:
                 if end > start:
                     yield start, end
                 place += len(line)
-        elif block.kind in {BlockKind.HEADING, BlockKind.TABLE_ROW}:
+        elif block.kind is BlockKind.HEADING or block.kind in _ROWS:
             start, end = trimmed(self._text, block.char_from, block.char_to)
             if end > start:
                 yield start, end
@@ -281,6 +283,7 @@ class _Packer:
         self._tokens = 0
         self._overlap = 0
         self._headings: list[tuple[int, str]] = []  # in effect, outermost first
+        self._columns: _Unit | None = None  # the header of the table under way
         self._path: tuple[str, ...] = ()  # of the piece under way
         self._section_start = 0  # index into `pieces`: earlier ones belong to other sections
 
@@ -289,9 +292,12 @@ class _Packer:
         if unit.kind is BlockKind.HEADING:
             self._heading(unit)
             return
+        self._columns = self._columns if unit.kind is BlockKind.TABLE_ROW else None
         if self._units and self._is_full(unit):
             self._next_of_section(unit)
         self._put(unit)
+        if unit.kind is BlockKind.TABLE_HEADER:
+            self._columns = unit
 
     def flush(self) -> None:
         """Close the piece under way; one that is tiny joins the one before it in its section."""
@@ -318,12 +324,21 @@ class _Packer:
         self._headings.append((unit.level, self._cutter.heading(unit)))
 
     def _start_section(self) -> None:
-        self._path = self._cutter.context([text for _, text in self._headings])
+        self._path = self._context()
         self._section_start = len(self.pieces)
+
+    def _context(self) -> tuple[str, ...]:
+        """The headings in effect and, within a table, the names of its columns where there is room for them."""
+        headings = [text for _, text in self._headings]
+        if self._columns is not None:
+            path = self._cutter.context([*headings, self._cutter.heading(self._columns)])
+            if path:
+                return path
+        return self._cutter.context(headings)
 
     def _put(self, unit: _Unit) -> None:
         if not self._units:
-            self._path = self._cutter.context([text for _, text in self._headings])
+            self._path = self._context()
         self._units.append(unit)
         self._tokens += unit.tokens
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 UserId = NewType("UserId", UUID)
 SessionId = NewType("SessionId", UUID)
 ApiKeyId = NewType("ApiKeyId", UUID)
+InvitationId = NewType("InvitationId", UUID)
 WorkspaceId = NewType("WorkspaceId", UUID)
 CollectionId = NewType("CollectionId", UUID)
 DocumentId = NewType("DocumentId", UUID)

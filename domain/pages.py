@@ -24,6 +24,11 @@ class PageIndex:
             return None
         return self._pages[max(bisect_right(self._starts, offset) - 1, 0)].number
 
+    def starts(self, start: int, end: int) -> tuple[tuple[int, int], ...]:
+        """Pages that begin inside `(start, end)`, each with where, counted from `start`."""
+        inside = self._pages[bisect_right(self._starts, start) : bisect_left(self._starts, end)]
+        return tuple((page.number, page.char_from - start) for page in inside)
+
     def boxes(self, start: int, end: int) -> tuple[PageBoxes, ...]:
         """Rectangles around the lines that `[start, end)` touches, a handful a page; none where no line has a place."""
         found: list[PageBoxes] = []

@@ -20,6 +20,7 @@ class BlockKind(StrEnum):
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     LIST_ITEM = "list_item"
+    TABLE_HEADER = "table_header"  # names the columns of the rows after it, and is context for them
     TABLE_ROW = "table_row"
     CODE = "code"
 
@@ -91,6 +92,15 @@ class Chunk:
     heading_path: tuple[str, ...] = ()  # outermost first; context for the embedding, never part of `text`
     token_count: int = 0  # of `text`, in the embedder's own tokens
     boxes: tuple[PageBoxes, ...] = ()
+    page_starts: tuple[tuple[int, int], ...] = ()  # (page, code point in `text`) where a page begins inside
+
+    def pages_of(self, start: int, end: int) -> tuple[int | None, int | None]:
+        """First and last page of `text[start:end]`; None twice for formats without pages."""
+        if self.page_from is None:
+            return None, None
+        first = [page for page, offset in self.page_starts if offset <= start]
+        last = [page for page, offset in self.page_starts if offset < end]
+        return (first or [self.page_from])[-1], (last or [self.page_from])[-1]
 
     @property
     def text_to_embed(self) -> str:

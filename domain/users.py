@@ -13,6 +13,7 @@ MIN_PASSWORD_LENGTH: Final = 12
 MAX_PASSWORD_LENGTH: Final = 1024
 MAX_EMAIL_LENGTH: Final = 254
 MAX_NAME_LENGTH: Final = 200
+RETRY_GRACE: Final = timedelta(seconds=10)
 
 
 def normalise_email(email: str) -> str:
@@ -30,14 +31,14 @@ def normalise_email(email: str) -> str:
     return cleaned
 
 
-def check_password(password: str, *, is_common: bool) -> None:
+def check_password(password: str, *, is_common: bool, pointer: str = "/password") -> None:
     """Raise `WeakPassword` unless long enough and not on the list of common ones."""
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise WeakPassword(f"Use at least {MIN_PASSWORD_LENGTH} characters.", pointer="/password")
+        raise WeakPassword(f"Use at least {MIN_PASSWORD_LENGTH} characters.", pointer=pointer)
     if len(password) > MAX_PASSWORD_LENGTH:
-        raise InvalidInput(f"Use at most {MAX_PASSWORD_LENGTH} characters.", pointer="/password")
+        raise InvalidInput(f"Use at most {MAX_PASSWORD_LENGTH} characters.", pointer=pointer)
     if is_common:
-        raise WeakPassword("This password is among the most used ones; choose another.", pointer="/password")
+        raise WeakPassword("This password is among the most used ones; choose another.", pointer=pointer)
 
 
 @frozen(kw_only=True)
@@ -81,6 +82,7 @@ class LoginSession:
     created_at: datetime = field(validator=aware)
     last_used_at: datetime = field(validator=aware)
     expires_at: datetime = field(validator=aware)
+    rotated_at: datetime | None = None
     revoked_at: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
@@ -98,7 +100,26 @@ class LoginSession:
         if presented != self.token_hash or not self.is_live(now):
             raise Unauthenticated("The refresh token is not valid any more. Log in again.", code="invalid_token")
         return evolve(
-            self, token_hash=replacement, spent=self.spent | {presented}, last_used_at=now, expires_at=now + ttl
+            self,
+            token_hash=replacement,
+            spent=self.spent | {presented},
+            last_used_at=now,
+            rotated_at=now,
+            expires_at=now + ttl,
+        )
+
+    def is_retry(self, *, presented: bytes, replacement: bytes, now: datetime) -> bool:
+        """Whether this repeats the last exchange, at most ten seconds later, and wants what it gave.
+
+        The proof is `replacement`: only who knows what made it (see `Tokens.successor`) can name it again, so that
+        another holder of the spent token is not taken for the client that spent it.
+        """
+        return (
+            presented in self.spent
+            and replacement == self.token_hash
+            and self.is_live(now)
+            and self.rotated_at is not None
+            and now - self.rotated_at <= RETRY_GRACE
         )
 
     def revoked(self, now: datetime) -> "LoginSession":

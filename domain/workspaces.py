@@ -31,10 +31,15 @@ class Workspace:
     name: str
     version: int = 1
     created_at: datetime = field(validator=aware)
+    deleted_at: datetime | None = field(default=None, validator=aware)
 
     def renamed(self, name: str) -> "Workspace":
         """Under another name, one version on."""
         return evolve(self, name=check_name(name), version=self.version + 1)
+
+    def deleted(self, now: datetime) -> "Workspace":
+        """A tombstone, one version on: nobody enters any more, and everything in it is to be erased."""
+        return evolve(self, deleted_at=now, version=self.version + 1)
 
 
 @frozen(kw_only=True)

@@ -27,10 +27,12 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.limits import RedisLimiter
 from adapters.redis.runs import RedisRuns
+from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
@@ -75,6 +77,12 @@ def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> Redis
     log = RedisRuns(client)
     closing.push_async_callback(log.aclose)
     return log
+
+
+def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisAccessChanges:
+    changes = RedisAccessChanges(client)
+    closing.push_async_callback(changes.aclose)
+    return changes
 
 
 def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
@@ -132,13 +140,16 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
 
 
 def _tokens(settings: Settings) -> JwtTokens:
+    return JwtTokens(_secrets(settings))
+
+
+def _secrets(settings: Settings) -> list[str]:
     secret = settings.secret_key
-    return JwtTokens([_required(secret.get_secret_value() if secret else None, "secret_key")])
+    return [_required(secret.get_secret_value() if secret else None, "secret_key"), *settings.earlier_secret_keys]
 
 
 def _seal(settings: Settings) -> AesSeal:
-    secret = settings.secret_key
-    return AesSeal([_required(secret.get_secret_value() if secret else None, "secret_key")])
+    return AesSeal(_secrets(settings))
 
 
 def _token_counter(settings: Settings) -> TokenCounter:
@@ -188,6 +199,7 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    embedder = providers.Singleton(_embedder, settings, embedding, cache, closing)
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -197,13 +209,16 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
-        embedder=providers.Singleton(_embedder, settings, embedding, cache, closing),
+        embedder=embedder,
+        embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         seal=providers.Singleton(_seal, settings),
+        changes=providers.Singleton(_access_changes, redis, closing),
+        tickets=providers.Singleton(RedisTickets, redis),
         clock=providers.Singleton(SystemClock),
         ids=providers.Singleton(Uuid7Ids),
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),

@@ -188,6 +188,9 @@ class Settings(BaseSettings):
     secret_key: OptionalSecret = Field(
         None, description="Signs tokens; made and kept in DATA_DIR when Postgres is embedded, required otherwise."
     )
+    previous_secret_keys: OptionalSecret = Field(
+        None, description="Former secret keys, separated by commas: what they signed stays good until it expires."
+    )
     access_token_ttl: Duration = Field(timedelta(minutes=15), description="How long an access token is good.")
     refresh_token_ttl: Duration = Field(timedelta(days=30), description="How long a login lasts unused.")
     registration: RegistrationMode | None = Field(
@@ -217,6 +220,14 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004 256 bits in hex would be 64
             raise ValueError("accepted: at least 32 random characters")
+        return value
+
+    @field_validator("previous_secret_keys")
+    @classmethod
+    def _each_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = parse_list(value.get_secret_value()) if value is not None else ()
+        if any(len(key) < 32 for key in keys):  # noqa: PLR2004 as above
+            raise ValueError("accepted: at least 32 random characters each, separated by commas")
         return value
 
     @field_validator("allowed_origins")
@@ -258,6 +269,12 @@ class Settings(BaseSettings):
     def postgres_is_embedded(self) -> bool:
         """Whether we run the database ourselves, and so may change its schema and keep its secrets."""
         return self.database_url is None
+
+    @property
+    def earlier_secret_keys(self) -> tuple[str, ...]:
+        """Keys that sign no more but are still believed."""
+        keys = self.previous_secret_keys
+        return () if keys is None else tuple(parse_list(keys.get_secret_value()))
 
     @property
     def registration_mode(self) -> RegistrationMode:

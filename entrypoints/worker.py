@@ -1,6 +1,7 @@
 """Doing jobs in this process."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,12 +10,11 @@ import structlog
 
 from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
-from application.idempotency import Idempotency
-from application.maintenance import RequeueUnfinished
+from application.use_cases import UseCases
 from entrypoints.container import Container
 
-REQUEUE_EVERY: Final = 60.0  # seconds
-FORGET_EVERY: Final = 3600.0  # seconds
+TEND_EVERY: Final = 60.0  # seconds
+SCHEDULE_EVERY: Final = 30  # times of these
 
 _log = structlog.get_logger(__name__)
 
@@ -28,35 +28,26 @@ async def working(container: Container) -> AsyncIterator[None]:
         raise LookupError("Postgres has no address")
     worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
-    net = asyncio.create_task(_requeue(use_cases.requeue_unfinished))
-    broom = asyncio.create_task(_forget(use_cases.idempotency))
+    net = asyncio.create_task(_tend(use_cases))
     try:
         yield
     finally:
         net.cancel()
-        broom.cancel()
         worker.stop()
-        await asyncio.gather(jobs, net, broom, return_exceptions=True)
+        await asyncio.gather(jobs, net, return_exceptions=True)
 
 
-async def _requeue(requeue: RequeueUnfinished) -> None:
-    """The second net under the queue, once a minute."""
-    while True:
+async def _tend(use_cases: UseCases) -> None:
+    """The second net under the queue, once a minute: lost jobs, and a comparison of the stores once an hour."""
+    for turn in itertools.count():
         try:
-            count = await requeue()
+            count = await use_cases.requeue_unfinished()
+            if turn % SCHEDULE_EVERY == 0:
+                await use_cases.schedule_reconciling()
+                await use_cases.idempotency.forget_old()
         except Unavailable as error:
-            _log.warning("requeue_postponed", reason=error.slug)
+            _log.warning("tending_postponed", reason=error.slug)
         else:
             if count:
                 _log.warning("documents_requeued", count=count)
-        await asyncio.sleep(REQUEUE_EVERY)
-
-
-async def _forget(idempotency: Idempotency) -> None:
-    """Drop idempotency keys whose day is over, once an hour."""
-    while True:
-        try:
-            await idempotency.forget_old()
-        except Unavailable as error:
-            _log.warning("forgetting_postponed", reason=error.slug)
-        await asyncio.sleep(FORGET_EVERY)
+        await asyncio.sleep(TEND_EVERY)

@@ -64,6 +64,11 @@ class CachedEmbedder(Embedder):
             await self._save(known, self._ttl["query"])
         return known[key]
 
+    async def forget(self, texts: Sequence[str]) -> None:
+        """Drop what is kept of these passages."""
+        if texts:
+            await self._cache.delete(*(self._key("passage", text) for text in dict.fromkeys(texts)))
+
     async def ping(self) -> None:
         """Ask the embedder itself."""
         await self._embedder.ping()

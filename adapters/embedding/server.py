@@ -75,12 +75,16 @@ class EmbeddingRequest:
 
 
 class EmbeddingServer:
-    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``."""
+    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``.
 
-    def __init__(self, queue: ModelQueue, *, key: str, name: str, dimensions: int) -> None:
+    A request may name the model `name`, or `alias`, which is what the server was told to load.
+    """
+
+    def __init__(self, queue: ModelQueue, *, key: str, name: str, dimensions: int, alias: str | None = None) -> None:
         self._queue = queue
         self._key = key.encode()
         self._name = name
+        self._names = (None, name, alias)  # as `model` of a request
         self._dimensions = dimensions
 
     def app(self) -> Starlette:
@@ -157,7 +161,7 @@ class EmbeddingServer:
             raise Refused(400, "Only strings are embedded here; arrays of tokens are not taken.", param="input")
         if len(texts) > MAX_TEXTS:
             raise Refused(400, f"Give at most {MAX_TEXTS} texts at a time.", param="input")
-        if body.get("model") not in (None, self._name):
+        if body.get("model") not in self._names:
             raise Refused(404, f"The model here is {self._name}.", param="model", code="model_not_found")
         if body.get("dimensions") not in (None, self._dimensions):
             raise Refused(400, f"The model gives {self._dimensions} dimensions.", param="dimensions")
@@ -239,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return SentenceTransformerModel(options.model, dtype=options.dtype)
 
     queue = ModelQueue(load, workers=options.threads)
-    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions)
+    server = EmbeddingServer(queue, key=key, name=folder.name, dimensions=folder.dimensions, alias=options.model)
     config = uvicorn.Config(
         server.app(),
         host=options.host,

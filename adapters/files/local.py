@@ -8,12 +8,13 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Final
 
 from application.errors import FilesUnavailable
-from application.ports.files import FileStore, StoredFile
+from application.ports.files import FileStore, KeptFile, StoredFile
 from domain.errors import NotFound, TooLarge
 
 HEAD_BYTES: Final = 8 * 1024
@@ -93,15 +94,19 @@ class LocalFiles(FileStore):
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         """Every key that is `prefix` or lies under ``prefix/``, a folder at a time."""
+        async for entry in self.entries(prefix):
+            yield entry.key
+
+    async def entries(self, prefix: str = "") -> AsyncIterator[KeptFile]:
+        """The same, each with its age; what goes meanwhile is left out."""
         path = self._path(prefix) if prefix else self._root
-        if await asyncio.to_thread(_size, path) is not None:
-            yield prefix
-        folders = [path]
-        while folders:
-            files, inner = await asyncio.to_thread(self._list, folders.pop())
-            folders.extend(inner)
-            for file in files:
-                yield file.relative_to(self._root).as_posix()
+        waiting = [path]
+        while waiting:
+            files, folders = await asyncio.to_thread(self._list, waiting.pop())
+            waiting.extend(folders)
+            for file, modified in files:
+                key = file.relative_to(self._root).as_posix()
+                yield KeptFile(key=key, modified=datetime.fromtimestamp(modified, UTC))
 
     async def ping(self) -> None:
         """Raise `FilesUnavailable` unless a file can be written."""
@@ -151,14 +156,21 @@ class LocalFiles(FileStore):
                 return
             folder = folder.parent
 
-    def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
+    def _list(self, path: Path) -> tuple[list[tuple[Path, float]], list[Path]]:
+        """Files with the times of their last change, and folders: of a folder, or of a file by itself."""
         with translated_errors():
             try:
-                with os.scandir(folder) as found:
+                if path.is_file():
+                    return [(path, path.stat().st_mtime)], []
+                with os.scandir(path) as found:
                     entries = [entry for entry in found if not entry.name.startswith(".")]
             except (FileNotFoundError, NotADirectoryError):
                 return [], []
-            files = [Path(entry.path) for entry in entries if entry.is_file()]
+            files: list[tuple[Path, float]] = []
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.is_file():
+                        files.append((Path(entry.path), entry.stat().st_mtime))
             return files, [Path(entry.path) for entry in entries if entry.is_dir()]
 
     def _sweep(self) -> int:

@@ -2,16 +2,16 @@
 
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Final, Self
 
 from adapters.parsing.failures import corrupt, encrypted, too_much_text
 from adapters.parsing.limits import MIB, Limits
+from adapters.parsing.source import Source
 
 MAX_MEMBERS: Final = 20_000
 MAX_RATIO: Final = 250  # of a single member; XML of real documents stays below 60
 RATIO_MATTERS_FROM: Final = 8 * MIB
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PIECE: Final = 64 * 1024
 
 
@@ -22,14 +22,15 @@ class Container:
     counted too, since the declared sizes are the file's own claim. Use as a context manager.
     """
 
-    def __init__(self, path: Path, limits: Limits, *, what: str) -> None:
+    def __init__(self, source: Source, limits: Limits, *, what: str) -> None:
         self._what = what
         self._left = limits.max_unpacked_bytes
-        with path.open("rb") as file:
-            if file.read(len(_OLE)) == _OLE:  # Office wraps what it encrypts in the container of its older formats
-                raise encrypted(what)
+        self._file = source.open()
+        if self._file.read(len(OLE)) == OLE:  # Office wraps what it encrypts in the container of its older formats
+            self._file.close()
+            raise encrypted(what)
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError) as error:
             raise corrupt(what) from error
         members = self._zip.infolist()
@@ -47,6 +48,7 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self._zip.close()
+        self._file.close()
 
     def __contains__(self, name: str) -> bool:
         return name in self._members

@@ -1,6 +1,7 @@
 """Puts a document's text together piece by piece while noting where each piece stands."""
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from adapters.parsing.failures import too_much_text
@@ -10,8 +11,14 @@ from domain.passages import Block, BlockKind, Page, ParsedDocument, TextSpan
 # C0 and C1 controls without tab and newline, lone surrogates, non-characters, the byte order mark
 _UNFIT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _NEWLINES: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_TIGHT: Final = {BlockKind.LIST_ITEM, BlockKind.TABLE_ROW}  # of these, neighbours stand on adjacent lines
+_TIGHT: Final = {  # after the first of these, the second stands on the next line
+    (BlockKind.LIST_ITEM, BlockKind.LIST_ITEM),
+    (BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW),
+    (BlockKind.TABLE_ROW, BlockKind.TABLE_ROW),
+}
 MAX_TITLE: Final = 500
+_COLUMN_NAME: Final = 80  # characters
+_FIGURE: Final = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d]?$")
 _LANGUAGE: Final = re.compile(r"[a-zA-Z]{2}(?=$|[-_])")
 
 
@@ -40,6 +47,15 @@ def language_code(tag: str | None) -> str | None:
     """ISO 639-1 out of a tag such as "en-GB"; None when there is none in it."""
     match = _LANGUAGE.match((tag or "").strip())
     return match.group().lower() if match else None
+
+
+def names_columns(row: Sequence[str]) -> bool:
+    """Whether a table's first row looks like the names of its columns: short, different, no figures."""
+    return (
+        len(row) > 1
+        and len(set(row)) == len(row)
+        and all(cell and len(cell) <= _COLUMN_NAME and not _FIGURE.match(cell) for cell in row)
+    )
 
 
 class DocumentBuilder:
@@ -76,6 +92,35 @@ class DocumentBuilder:
         self._blocks.append(Block(kind=kind, char_from=start, char_to=self._length, level=level))
         self._last = kind
         return start, self._length
+
+    def table(self, rows: Iterable[Sequence[str]], *, header: bool | None = None) -> None:
+        """Append rows as "cell | cell". `header` says whether the first names the columns; None: by its looks."""
+        first: list[str] | None = None
+        for row in rows:
+            cells = [one_line(cell) for cell in row]
+            while cells and not cells[-1]:
+                cells.pop()
+            if not cells:
+                continue
+            if first is None and sum(map(bool, cells)) < 2:  # noqa: PLR2004 a caption above the table, or a list
+                self.add(BlockKind.TABLE_ROW, " | ".join(cells))
+                continue
+            if first is None:
+                first = cells
+                continue
+            if first:
+                named = names_columns(first) if header is None else header
+                self.add(BlockKind.TABLE_HEADER if named else BlockKind.TABLE_ROW, " | ".join(first))
+                first = []
+            self.add(BlockKind.TABLE_ROW, " | ".join(cells))
+        if first:
+            self.add(BlockKind.TABLE_ROW, " | ".join(first))  # a row alone heads nothing
+
+    def include(self, document: ParsedDocument, *, below: int) -> None:
+        """Append the blocks of a document that was inside this one, its headings `below` levels deeper."""
+        for block in document.blocks:
+            level = block.level + below if block.kind is BlockKind.HEADING else 0
+            self.add(block.kind, document.text[block.char_from : block.char_to], level=level)
 
     def start_page(self) -> None:
         """Blocks from here on belong to the next page."""
@@ -115,7 +160,7 @@ class DocumentBuilder:
 
     def _separate(self, kind: BlockKind) -> None:
         if self._last is not None:
-            self._append("\n" if kind is self._last and kind in _TIGHT else "\n\n")
+            self._append("\n" if (self._last, kind) in _TIGHT else "\n\n")
 
     def _append(self, text: str) -> None:
         self._parts.append(text)

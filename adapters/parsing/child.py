@@ -24,6 +24,7 @@ from attrs import frozen
 from adapters.parsing.failures import corrupt, failed, no_text
 from adapters.parsing.formats import Format
 from adapters.parsing.limits import Limits
+from adapters.parsing.source import Source
 from application.errors import ParsingFailed
 from domain.documents import FailureCode
 from domain.passages import ParsedDocument
@@ -110,7 +111,7 @@ def _read(request: Request, formats: Mapping[str, Format]) -> ParsedDocument:
         raise corrupt("a file: its bytes are missing") from error
     if size == 0:
         raise no_text("The file is empty.")
-    document = format_.load()(path, request.limits)
+    document = format_.load()(Source(path=path), request.limits)
     if not document.text or document.text.isspace():
         raise no_text()
     return document

@@ -8,43 +8,62 @@ from typing import Final
 import puremagic
 
 from adapters.parsing.encoding import bom_encoding, wide_encoding
-from adapters.parsing.formats import DOCX, FORMATS, HTML, MARKDOWN, PDF, PLAIN, Format
+from adapters.parsing.formats import (
+    DOCX,
+    EPUB,
+    FORMATS,
+    HTML,
+    JSON,
+    MAIL,
+    ODP,
+    ODS,
+    ODT,
+    PDF,
+    PLAIN,
+    PPTX,
+    RTF,
+    XLS,
+    XLSX,
+    Format,
+)
 from application.ports.parsing import DetectedType
 
 HEAD: Final = 8192  # bytes that are looked at
 UNKNOWN: Final = "application/octet-stream"
 ZIP: Final = "application/zip"
 OLE: Final = "application/x-ole-storage"
-RTF: Final = "application/rtf"
 
-_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
 _CONTAINERS: Final[Mapping[str, str]] = {  # extension → type, for zip containers that do not tell early
-    "docx": DOCX,
-    "docm": DOCX,
-    "dotx": DOCX,
-    "xlsx": f"{_OFFICE}spreadsheetml.sheet",
-    "xlsm": f"{_OFFICE}spreadsheetml.sheet",
-    "pptx": f"{_OFFICE}presentationml.presentation",
-    "pptm": f"{_OFFICE}presentationml.presentation",
-    "odt": "application/vnd.oasis.opendocument.text",
-    "ods": "application/vnd.oasis.opendocument.spreadsheet",
-    "odp": "application/vnd.oasis.opendocument.presentation",
-    "epub": "application/epub+zip",
+    extension: media_type
+    for media_type in (DOCX, XLSX, PPTX, ODT, ODS, ODP, EPUB)
+    for extension in FORMATS[media_type].extensions
 }
 _LEGACY: Final[Mapping[str, str]] = {
     "doc": "application/msword",
-    "xls": "application/vnd.ms-excel",
+    "xls": XLS,
     "ppt": "application/vnd.ms-powerpoint",
     "msg": "application/vnd.ms-outlook",
 }
 _FOLDERS: Final = ((b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"))
 _CONTENT: Final = ((b"wordprocessingml", "docx"), (b"spreadsheetml", "xlsx"), (b"presentationml", "pptx"))
 _TEXT_NAMES: Final[Mapping[str, str]] = {
-    extension: row.media_type
-    for row in FORMATS.values()
-    if row.media_type in {MARKDOWN, PLAIN}
-    for extension in row.extensions
+    extension: row.media_type for row in FORMATS.values() if row.by_name for extension in row.extensions
 }
+_INTERPRETERS: Final = (  # in the first line of a script
+    (b"python", "text/x-python"),
+    (b"node", "text/javascript"),
+    (b"perl", "text/x-perl"),
+    (b"ruby", "text/x-ruby"),
+    (b"sh", "text/x-shellscript"),
+)
+_JSON: Final = re.compile(  # an object with a key, or a list that begins with such a one, a string or a figure
+    rb'\s*(?:\[\s*)?\{\s*"[^"\n]*"\s*:|\s*\[\s*(?:"[^"\n]*"|-?\d[\d.eE+-]*)\s*(?:,|\]\s*$)'
+)
+_HEADER_LINE: Final = re.compile(rb"([!-9;-~]{1,80}):")
+_MAIL: Final = frozenset((b"from", b"to", b"cc", b"date", b"subject"))
+_TRANSPORT: Final = frozenset(
+    (b"received", b"message-id", b"mime-version", b"return-path", b"delivered-to", b"x-original-to", b"dkim-signature")
+)
 _HTML: Final = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|div|p|h1|table)\b",
     re.IGNORECASE | re.DOTALL,
@@ -151,11 +170,38 @@ def _text(head: bytes, extension: str) -> str:
     encoding = marked[0] if marked else wide_encoding(head)
     plain = head.decode(encoding, "ignore").encode() if encoding else head
     plain = plain.removeprefix(b"\xef\xbb\xbf")
+    if _is_mail(plain, extension):
+        return MAIL
     if extension in _TEXT_NAMES and not _HTML_INSIDE.match(plain.lstrip()):
         return _TEXT_NAMES[extension]
+    if plain.startswith(b"#!"):
+        return _script(plain.partition(b"\n")[0])
+    if _JSON.match(plain):
+        return JSON
     if _HTML.match(plain) or (extension in FORMATS[HTML].extensions and b"<" in plain):
         return HTML
     return PLAIN
+
+
+def _is_mail(head: bytes, extension: str) -> bool:
+    """Whether it begins with the headers of a mail, and with those of its transport unless the name tells."""
+    names: set[bytes] = set()
+    lines = head.lstrip(b"\r\n").splitlines()
+    for number, line in enumerate(lines):
+        if not line:
+            break
+        match = _HEADER_LINE.match(line)
+        if match:
+            names.add(match.group(1).lower())
+            continue
+        is_last = number == len(lines) - 1  # and may be cut off
+        if line[:1] not in b" \t" and not (number == 0 and line.startswith(b"From ")) and not is_last:
+            return False
+    return bool(names & _MAIL) and (extension in FORMATS[MAIL].extensions or len(names & _TRANSPORT) > 1)
+
+
+def _script(line: bytes) -> str:
+    return next((media_type for word, media_type in _INTERPRETERS if word in line), PLAIN)
 
 
 def _by_magic(head: bytes, filename: str) -> str:

@@ -5,7 +5,6 @@ Only the parts with text are unpacked, so pictures and embedded files cost nothi
 
 import posixpath
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -14,6 +13,8 @@ from adapters.parsing.archives import Container
 from adapters.parsing.building import DocumentBuilder, one_line
 from adapters.parsing.failures import corrupt
 from adapters.parsing.limits import Limits
+from adapters.parsing.ooxml import attribute, child, descend, local, main_part, properties
+from adapters.parsing.source import Source
 from adapters.parsing.xml import Element, parse_xml
 from domain.passages import BlockKind, ParsedDocument
 
@@ -21,7 +22,6 @@ _WHAT: Final = "Word document"
 _MAX_STYLE_DEPTH: Final = 20
 _MAX_LEVEL: Final = 9
 _BREAKS: Final = {"br": "\n", "cr": "\n", "tab": "\t", "noBreakHyphen": "-", "ptab": "\t"}
-_WRAPPERS: Final = {"ins", "moveTo", "sdt", "sdtContent", "customXml", "smartTag", "AlternateContent", "Choice"}
 _UNSEEN: Final = {
     "del",
     "moveFrom",
@@ -45,13 +45,13 @@ class _Style:
     is_list: bool
 
 
-def read(path: Path, limits: Limits) -> ParsedDocument:
+def read(source: Source, limits: Limits) -> ParsedDocument:
     """Headings by style, lists, table rows as "cell | cell", footnotes and text boxes after their paragraph.
 
     Headers and footers are left out; deleted text of tracked changes too.
     """
-    with Container(path, limits, what=_WHAT) as container:
-        main = _main_part(container)
+    with Container(source, limits, what=_WHAT) as container:
+        main = main_part(container, what=_WHAT) or "word/document.xml"
         body = container.read(main)
         if body is None:
             raise corrupt(_WHAT)
@@ -63,36 +63,9 @@ def read(path: Path, limits: Limits) -> ParsedDocument:
                 kind: _notes(container.read(posixpath.join(folder, f"{kind}s.xml"))) for kind in ("footnote", "endnote")
             },
         )
-        title, language = _properties(container.read("docProps/core.xml"))
+        title, language = properties(container, what=_WHAT)
         walk.blocks(parse_xml(body, what=_WHAT))
         return walk.builder.finish(title=title or walk.title, language=language)
-
-
-def _name(element: Element) -> str:
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def _child(element: Element | None, name: str) -> Element | None:
-    return None if element is None else next((child for child in element if _name(child) == name), None)
-
-
-def _value(element: Element | None, attribute: str = "val") -> str | None:
-    if element is None:
-        return None
-    for key, value in element.attrib.items():
-        if key.rpartition("}")[2] == attribute:
-            return str(value)
-    return None
-
-
-def _main_part(container: Container) -> str:
-    relations = container.read("_rels/.rels")
-    if relations is not None:
-        for relation in parse_xml(relations, what=_WHAT):
-            if (_value(relation, "Type") or "").endswith("/officeDocument"):
-                return posixpath.normpath((_value(relation, "Target") or "").lstrip("/"))
-    return "word/document.xml"
 
 
 def _styles(data: bytes | None) -> dict[str, _Style]:
@@ -100,20 +73,20 @@ def _styles(data: bytes | None) -> dict[str, _Style]:
     if data is None:
         return styles
     for element in parse_xml(data, what=_WHAT):
-        identifier = _value(element, "styleId")
-        if _name(element) == "style" and identifier is not None:
-            properties = _child(element, "pPr")
+        identifier = attribute(element, "styleId")
+        if local(element) == "style" and identifier is not None:
+            properties = child(element, "pPr")
             styles[identifier] = _Style(
-                name=(_value(_child(element, "name")) or "").lower(),
-                based_on=_value(_child(element, "basedOn")),
+                name=(attribute(child(element, "name")) or "").lower(),
+                based_on=attribute(child(element, "basedOn")),
                 level=_outline(properties),
-                is_list=_child(properties, "numPr") is not None,
+                is_list=child(properties, "numPr") is not None,
             )
     return styles
 
 
 def _outline(properties: Element | None) -> int | None:
-    value = _value(_child(properties, "outlineLvl"))
+    value = attribute(child(properties, "outlineLvl"))
     if value is None or not value.isdecimal() or int(value) >= _MAX_LEVEL:
         return None
     return int(value) + 1
@@ -122,15 +95,9 @@ def _outline(properties: Element | None) -> int | None:
 def _notes(data: bytes | None) -> dict[str, Element]:
     if data is None:
         return {}
-    return {_value(note, "id") or "": note for note in parse_xml(data, what=_WHAT) if _value(note, "type") is None}
-
-
-def _properties(data: bytes | None) -> tuple[str | None, str | None]:
-    if data is None:
-        return None, None
-    root = parse_xml(data, what=_WHAT)
-    title, language = _child(root, "title"), _child(root, "language")
-    return (title.text if title is not None else None), (language.text if language is not None else None)
+    return {
+        attribute(note, "id") or "": note for note in parse_xml(data, what=_WHAT) if attribute(note, "type") is None
+    }
 
 
 class _Walk:
@@ -145,7 +112,7 @@ class _Walk:
 
     def blocks(self, parent: Element) -> None:
         for element in parent:
-            match _name(element):
+            match local(element):
                 case "p":
                     self._paragraph(element)
                 case "tbl":
@@ -157,7 +124,7 @@ class _Walk:
 
     def _paragraph(self, element: Element) -> None:
         text = "".join(self._text(element))
-        kind, level = self._kind(_child(element, "pPr"))
+        kind, level = self._kind(child(element, "pPr"))
         if kind is BlockKind.HEADING:
             text = one_line(text)
             self.title = self.title or text
@@ -171,8 +138,8 @@ class _Walk:
 
     def _kind(self, properties: Element | None) -> tuple[BlockKind, int]:
         level = _outline(properties)
-        listed = _child(properties, "numPr") is not None
-        identifier = _value(_child(properties, "pStyle"))
+        listed = child(properties, "numPr") is not None
+        identifier = attribute(child(properties, "pStyle"))
         for _ in range(_MAX_STYLE_DEPTH):
             style = self._styles.get(identifier or "")
             if style is None:
@@ -186,15 +153,16 @@ class _Walk:
         return (BlockKind.LIST_ITEM if listed else BlockKind.PARAGRAPH), 0
 
     def _table(self, table: Element) -> None:
-        for row in _descend(table, "tr"):
-            cells = [one_line(" ".join(self._cell(cell))) for cell in _descend(row, "tc")]
-            if any(cells):
-                self.builder.add(BlockKind.TABLE_ROW, " | ".join(cells))
+        rows = list(descend(table, "tr"))
+        marked = bool(rows) and child(child(rows[0], "trPr"), "tblHeader") is not None
+        self.builder.table(
+            ([" ".join(self._cell(cell)) for cell in descend(row, "tc")] for row in rows), header=marked or None
+        )
         self._flush()
 
     def _cell(self, cell: Element) -> Iterator[str]:
         for element in cell:
-            match _name(element):
+            match local(element):
                 case "p":
                     yield "".join(self._text(element))
                 case name if name in _UNSEEN:
@@ -204,7 +172,7 @@ class _Walk:
 
     def _text(self, parent: Element) -> Iterator[str]:
         for element in parent:
-            match _name(element):
+            match local(element):
                 case "t":
                     yield element.text or ""
                 case "footnoteReference" | "endnoteReference":
@@ -217,8 +185,8 @@ class _Walk:
                     yield from self._text(element)
 
     def _note(self, reference: Element) -> None:
-        kind = _name(reference).removesuffix("Reference")
-        note = self._notes[kind].pop(_value(reference, "id") or "", None)
+        kind = local(reference).removesuffix("Reference")
+        note = self._notes[kind].pop(attribute(reference, "id") or "", None)
         if note is not None:
             self._later.append(note)
 
@@ -226,12 +194,3 @@ class _Walk:
 def _level_of_name(name: str) -> int | None:
     number = name.removeprefix("heading ")
     return int(number) if number != name and number.isdecimal() and 1 <= int(number) <= _MAX_LEVEL else None
-
-
-def _descend(parent: Element, name: str) -> Iterator[Element]:
-    """Children of that name, also through wrappers such as content controls and tracked insertions."""
-    for element in parent:
-        if _name(element) == name:
-            yield element
-        elif _name(element) in _WRAPPERS:
-            yield from _descend(element, name)

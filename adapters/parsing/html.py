@@ -1,7 +1,7 @@
 """HTML: the main content where one can be told from menus, else all that is visible."""
 
 import re
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 from lxml import etree
@@ -11,29 +11,35 @@ from adapters.parsing.building import DocumentBuilder, one_line
 from adapters.parsing.encoding import SAMPLE, decode
 from adapters.parsing.failures import no_text
 from adapters.parsing.html_article import article_text, content
-from adapters.parsing.html_blocks import visible_pieces
+from adapters.parsing.html_blocks import Piece, visible_pieces
 from adapters.parsing.limits import Limits
-from domain.passages import ParsedDocument
+from adapters.parsing.source import Source
+from domain.passages import BlockKind, ParsedDocument
 
 _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
 MAX_ARTICLE: Final = 5_000_000  # characters of source that the article finder, which is slow, is asked about
 
 
-def read(path: Path, limits: Limits) -> ParsedDocument:
+def read(source: Source, limits: Limits) -> ParsedDocument:
     """Headings, paragraphs, lists, tables and code, with the title and the language the page gives itself."""
-    data = path.read_bytes()
-    source = _DECLARATION.sub("", decode(data, declared_encoding(data)).replace("\0", "\ufffd"), count=1)
-    root = _tree(source)
+    data = source.read()
+    page = decode(data, declared_encoding(data))
+    root = tree(page)
     pieces = visible_pieces(root)
-    if len(source) <= MAX_ARTICLE:
-        pieces = content(pieces, article_text(source))
+    if len(page) <= MAX_ARTICLE:
+        pieces = content(pieces, article_text(_DECLARATION.sub("", page.replace("\0", "\ufffd"), count=1)))
     builder = DocumentBuilder(limits)
-    for piece in pieces:
-        builder.add(piece.kind, piece.text, level=piece.level)
+    add_pieces(builder, pieces)
     return builder.finish(
-        title=_title(root), language=root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
+        title=title_of(root), language=root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
     )
+
+
+def add_pieces(builder: DocumentBuilder, pieces: Sequence[Piece], *, below: int = 0) -> None:
+    """Write blocks of HTML into a document, headings `below` levels deeper."""
+    for piece in pieces:
+        builder.add(piece.kind, piece.text, level=piece.level + below if piece.kind is BlockKind.HEADING else 0)
 
 
 def declared_encoding(data: bytes) -> str | None:
@@ -51,7 +57,9 @@ def declared_encoding(data: bytes) -> str | None:
     }.get(name, name)
 
 
-def _tree(source: str) -> Any:
+def tree(source: str) -> Any:
+    """The root of a page's elements, however broken; `no_text_found` where there are none."""
+    source = _DECLARATION.sub("", source.replace("\0", "\ufffd"), count=1)
     parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=False)
     try:
         root = lxml_html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
@@ -60,7 +68,8 @@ def _tree(source: str) -> Any:
     return root
 
 
-def _title(root: Any) -> str | None:
+def title_of(root: Any) -> str | None:
+    """What the page calls itself."""
     found = root.find(".//head/title")
     if found is None:
         found = root.find(".//title")

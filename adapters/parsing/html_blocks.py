@@ -97,10 +97,14 @@ class _Walk:
 
     def _table(self, table: Any) -> None:
         self.flush()
+        first = True
         for row in table.iter("tr"):
-            cells = [one_line(" ".join(_texts(cell))) for cell in row if cell.tag in {"td", "th"}]
-            if any(cells):
-                self.pieces.append(Piece(BlockKind.TABLE_ROW, " | ".join(cells)))
+            cells = [cell for cell in row if cell.tag in {"td", "th"}]
+            texts = [one_line(" ".join(_texts(cell))) for cell in cells]
+            if any(texts):
+                names = first and len(cells) > 1 and all(cell.tag == "th" for cell in cells)
+                self.pieces.append(Piece(BlockKind.TABLE_HEADER if names else BlockKind.TABLE_ROW, " | ".join(texts)))
+                first = False
 
 
 def _kind(tag: str, outer: BlockKind) -> tuple[BlockKind, int]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -12,6 +11,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.encoding import decode
 from adapters.parsing.limits import Limits
+from adapters.parsing.source import Source
 from domain.passages import BlockKind, ParsedDocument
 
 _TITLE: Final = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
@@ -19,12 +19,12 @@ _LANGUAGE: Final = re.compile(r"^lang(?:uage)?[ \t]*:[ \t]*['\"]?([A-Za-z-]{2,10
 _TAG: Final = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
 
 
-def read(path: Path, limits: Limits) -> ParsedDocument:
+def read(source: Source, limits: Limits) -> ParsedDocument:
     """Headings, paragraphs, list items, code and table rows; the title from the front matter or the first heading."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(front_matter_plugin)
     builder = DocumentBuilder(limits)
     walk = _Walk(builder)
-    for token in parser.parse(decode(path.read_bytes()).removeprefix("\ufeff")):
+    for token in parser.parse(decode(source.read()).removeprefix("\ufeff")):
         walk.take(token)
     return builder.finish(title=walk.title or walk.first_heading, language=walk.language)
 
@@ -38,8 +38,9 @@ class _Walk:
         self._heading = 0
         self._lists = 0
         self._row: list[str] | None = None
+        self._is_head = False
 
-    def take(self, token: Token) -> None:  # noqa: C901 one case a kind of token
+    def take(self, token: Token) -> None:  # noqa: C901, PLR0912 one case a kind of token
         match token.type:
             case "front_matter":
                 self._front_matter(token.content)
@@ -51,10 +52,15 @@ class _Walk:
                 self._lists += 1
             case "bullet_list_close" | "ordered_list_close":
                 self._lists -= 1
+            case "thead_open":
+                self._is_head = True
+            case "thead_close":
+                self._is_head = False
             case "tr_open":
                 self._row = []
             case "tr_close":
-                self._builder.add(BlockKind.TABLE_ROW, " | ".join(self._row or ()))
+                kind = BlockKind.TABLE_HEADER if self._is_head else BlockKind.TABLE_ROW
+                self._builder.add(kind, " | ".join(self._row or ()))
                 self._row = None
             case "inline":
                 self._inline(visible(token.children or ()))

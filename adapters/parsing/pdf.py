@@ -1,7 +1,6 @@
 """PDF: text with the place of every line, by PDFium; by pdfminer where PDFium gives nothing usable."""
 
 import re
-from pathlib import Path
 from typing import Final
 
 from adapters.parsing import pdf_pdfium, pdf_pdfminer
@@ -9,6 +8,7 @@ from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
 from adapters.parsing.pdf_layout import Line, PageLines, assemble, without_running_lines
+from adapters.parsing.source import Source
 from application.errors import ParsingFailed
 from domain.passages import ParsedDocument
 
@@ -21,18 +21,18 @@ _SLOW_PAGES: Final = 300  # the second reader is a hundred times slower; longer 
 _LISTED: Final = 10
 
 
-def read(path: Path, limits: Limits) -> ParsedDocument:
+def read(source: Source, limits: Limits) -> ParsedDocument:
     """Pages, lines with boxes (as the page is shown), paragraphs and headings by layout."""
     if limits.pdf_reader == "pdfminer":
-        pages, title, language = pdf_pdfminer.read_pages(path, limits)
+        pages, title, language = pdf_pdfminer.read_pages(source, limits)
     else:
-        pages, title, language = pdf_pdfium.read_pages(path, limits)
+        pages, title, language = pdf_pdfium.read_pages(source, limits)
         if (
             limits.pdf_reader == "auto"
             and len(pages) <= _SLOW_PAGES
             and (garbled(pages) > MAX_GARBLED or incomplete(pages))
         ):
-            pages = _better(pages, path, limits)
+            pages = _better(pages, source, limits)
     if any(page.lines for page in pages) and garbled(pages) > _USELESS:
         raise no_text(
             "The text in the PDF cannot be read: its fonts do not say which characters they show. "
@@ -65,11 +65,11 @@ def _is_vertical(line: Line) -> bool:
     return len(line.text) > 1 and right - left < bottom - top and _VERTICAL_SCRIPT.search(line.text) is not None
 
 
-def _better(pages: list[PageLines], path: Path, limits: Limits) -> list[PageLines]:
+def _better(pages: list[PageLines], source: Source, limits: Limits) -> list[PageLines]:
     if not any(page.lines or page.drawn for page in pages):
         return pages  # pictures only: another reader finds nothing either
     try:
-        others, _, _ = pdf_pdfminer.read_pages(path, limits)
+        others, _, _ = pdf_pdfminer.read_pages(source, limits)
     except (ParsingFailed, RecursionError):
         return pages
     return others if _readable(others) > _MUCH_MORE * _readable(pages) else pages

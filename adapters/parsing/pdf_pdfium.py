@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import pypdfium2
@@ -13,6 +12,7 @@ from pypdfium2 import raw
 from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
 from adapters.parsing.limits import Limits
 from adapters.parsing.pdf_layout import Line, PageLines
+from adapters.parsing.source import Source
 from domain.passages import Box
 
 # PDFium ends a line with CR LF; a hyphen at which it found a word divided, with U+0002 or U+FFFE
@@ -34,10 +34,10 @@ def _translated() -> Iterator[None]:
         raise corrupt("PDF") from error
 
 
-def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
+def read_pages(source: Source, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
     """All pages, the title and the language. A page that cannot be loaded counts as one without text."""
     with _translated():
-        document = pypdfium2.PdfDocument(path)
+        document = pypdfium2.PdfDocument(source.path or source.data)
         count = len(document)
     if count == 0:
         raise corrupt("PDF")

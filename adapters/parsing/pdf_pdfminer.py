@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from pdfminer.high_level import extract_pages
@@ -17,6 +16,7 @@ from pdfminer.psparser import PSException
 from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
 from adapters.parsing.limits import Limits
 from adapters.parsing.pdf_layout import Line, PageLines
+from adapters.parsing.source import Source
 from application.errors import ParsingFailed
 
 _UNMAPPED: Final = re.compile(r"\(cid:\d+\)")  # how it writes a glyph that it knows no character for
@@ -37,23 +37,24 @@ def _translated() -> Iterator[None]:
         raise corrupt("PDF") from error
 
 
-def read_pages(path: Path, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
+def read_pages(source: Source, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
     """All pages; title and language are left to the first reader."""
     pages: list[PageLines] = []
     characters = 0
     with _translated():
-        with path.open("rb") as file:
+        with source.open() as file:
             count = sum(1 for _ in PDFPage.create_pages(PDFDocument(PDFParser(file))))
         if count == 0:
             raise corrupt("PDF")
         if count > limits.max_pages:
             raise too_many_pages(count, limits.max_pages)
-        for number, layout in enumerate(extract_pages(path, laparams=LAParams(detect_vertical=True)), start=1):
-            lines = tuple(_lines(layout, layout.height))
-            characters += sum(len(line.text) for line in lines)
-            if characters > limits.max_chars:
-                raise too_much_text(f"more than {limits.max_chars:,} characters of text")
-            pages.append(PageLines(number, layout.width, layout.height, lines))
+        with source.open() as file:
+            for number, layout in enumerate(extract_pages(file, laparams=LAParams(detect_vertical=True)), start=1):
+                lines = tuple(_lines(layout, layout.height))
+                characters += sum(len(line.text) for line in lines)
+                if characters > limits.max_chars:
+                    raise too_much_text(f"more than {limits.max_chars:,} characters of text")
+                pages.append(PageLines(number, layout.width, layout.height, lines))
     return pages, None, None
 
 

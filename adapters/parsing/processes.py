@@ -19,7 +19,14 @@ from adapters.parsing.limits import Limits
 
 _KEPT_STDERR: Final = 4096  # bytes, the last ones
 _BUFFER: Final = 1024 * 1024
-_MEMORY_WORDS: Final = (b"MemoryError", b"bad_alloc", b"out of memory", b"Out of memory", b"Cannot allocate memory")
+_MEMORY_WORDS: Final = (  # of Python, C++, C libraries and Rust
+    b"MemoryError",
+    b"bad_alloc",
+    b"out of memory",
+    b"Out of memory",
+    b"Cannot allocate memory",
+    b"memory allocation of",
+)
 _DECODED_IN_LOOP: Final = 128 * 1024  # bytes; more is decoded in a thread
 
 

@@ -12,18 +12,31 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from adapters.postgres.errors import translated
 from adapters.postgres.queue_schema import queries_on
 from adapters.postgres.session import Session
-from application.ports.jobs import AnyJob, DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
+from application.ports.jobs import (
+    AnyJob,
+    DescribeDocument,
+    EraseDeleted,
+    EraseDocument,
+    IngestDocument,
+    ReconcileWorkspace,
+    ReindexWorkspace,
+    RemoveOldRevisions,
+)
 
 KINDS: Final[dict[str, Callable[..., AnyJob]]] = {
     "ingest_document": IngestDocument,
     "remove_old_revisions": RemoveOldRevisions,
     "erase_document": EraseDocument,
     "describe_document": DescribeDocument,
+    "erase_deleted": EraseDeleted,
+    "reindex_workspace": ReindexWorkspace,
+    "reconcile_workspace": ReconcileWorkspace,
 }
 _NAMES: dict[Callable[..., AnyJob], str] = {kind: name for name, kind in KINDS.items()}
 
 # What readers wait for goes first; among files the small ones, so that a thousand pages do not hold up a memo.
 _AT_ONCE = 100
+_TENDING = 60
 _SIZE_BANDS = ((256 * 1024, 50), (2 * 1024**2, 40), (16 * 1024**2, 30))  # (bytes, priority)
 _LARGE = 20
 
@@ -67,6 +80,8 @@ def decode(name: str, payload: bytes) -> AnyJob:
 
 def priority(job: AnyJob) -> int:
     """Higher goes first."""
+    if isinstance(job, ReindexWorkspace | ReconcileWorkspace):
+        return _TENDING
     if not isinstance(job, IngestDocument):
         return _AT_ONCE
     return next((rank for limit, rank in _SIZE_BANDS if job.size <= limit), _LARGE)
@@ -75,7 +90,7 @@ def priority(job: AnyJob) -> int:
 def dedupe_key(job: AnyJob) -> str | None:
     """Equal for jobs of which one is enough, running or waiting.
 
-    None for a description: one that runs already may have read the row before the change that asks for another.
+    None where one that runs already may have read the rows before the change that asks for another.
     """
     match job:
         case IngestDocument(document_id=document_id, revision=revision):
@@ -84,7 +99,11 @@ def dedupe_key(job: AnyJob) -> str | None:
             return f"remove_old/{document_id}/{revision}"
         case EraseDocument(document_id=document_id):
             return f"erase/{document_id}"
-        case DescribeDocument():
+        case ReindexWorkspace(workspace_id=workspace_id):
+            return f"reindex/{workspace_id}"
+        case ReconcileWorkspace(workspace_id=workspace_id):
+            return f"reconcile/{workspace_id}"
+        case DescribeDocument() | EraseDeleted():
             return None
 
 

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from domain.access import Role
+from domain.access import Role, Scope
 from domain.answers import Citation
+from domain.api_keys import ApiKey
 from domain.conversations import AnswerError, Conversation, Message, MessageStatus, Speaker, Usage
 from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
 from domain.ids import ChunkId, CollectionId, DocumentId, WorkspaceId
+from domain.invitations import Invitation
 from domain.passages import Box, Chunk, Page, PageBoxes, TextSpan
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
@@ -64,6 +66,7 @@ def session_values(session: LoginSession) -> Values:
         "last_used_at": session.last_used_at,
         "expires_at": session.expires_at,
         "revoked_at": session.revoked_at,
+        "rotated_at": session.rotated_at,
     }
 
 
@@ -78,6 +81,7 @@ def session_from(row: RowMapping) -> LoginSession:
         last_used_at=row["last_used_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
+        rotated_at=row["rotated_at"],
     )
 
 
@@ -87,11 +91,18 @@ def workspace_values(workspace: Workspace) -> Values:
         "name": workspace.name,
         "version": workspace.version,
         "created_at": workspace.created_at,
+        "deleted_at": workspace.deleted_at,
     }
 
 
 def workspace_from(row: RowMapping) -> Workspace:
-    return Workspace(id=row["id"], name=row["name"], version=row["version"], created_at=row["created_at"])
+    return Workspace(
+        id=row["id"],
+        name=row["name"],
+        version=row["version"],
+        created_at=row["created_at"],
+        deleted_at=row["deleted_at"],
+    )
 
 
 def membership_values(membership: Membership) -> Values:
@@ -106,6 +117,65 @@ def membership_values(membership: Membership) -> Values:
 def membership_from(row: RowMapping) -> Membership:
     return Membership(
         workspace_id=row["workspace_id"], user_id=row["user_id"], role=Role(row["role"]), joined_at=row["joined_at"]
+    )
+
+
+def api_key_values(key: ApiKey) -> Values:
+    return {
+        "id": key.id,
+        "workspace_id": key.workspace_id,
+        "user_id": key.user_id,
+        "name": key.name,
+        "scopes": sorted(scope.value for scope in key.scopes),
+        "collection_ids": None if key.collection_ids is None else sorted(key.collection_ids),
+        "prefix": key.prefix,
+        "token_hash": key.token_hash,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
+    }
+
+
+def api_key_from(row: RowMapping) -> ApiKey:
+    bound = row["collection_ids"]
+    return ApiKey(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        scopes=frozenset(map(Scope, row["scopes"])),
+        collection_ids=None if bound is None else frozenset(map(CollectionId, bound)),
+        prefix=row["prefix"],
+        token_hash=row["token_hash"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+def invitation_values(invitation: Invitation) -> Values:
+    return {
+        "id": invitation.id,
+        "workspace_id": invitation.workspace_id,
+        "email": invitation.email,
+        "role": int(invitation.role),
+        "invited_by": invitation.invited_by,
+        "token_hash": invitation.token_hash,
+        "created_at": invitation.created_at,
+        "expires_at": invitation.expires_at,
+    }
+
+
+def invitation_from(row: RowMapping) -> Invitation:
+    return Invitation(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        email=row["email"],
+        role=Role(row["role"]),
+        invited_by=row["invited_by"],
+        token_hash=row["token_hash"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
     )
 
 
@@ -214,6 +284,7 @@ def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
         "heading_path": list(chunk.heading_path),
         "token_count": chunk.token_count,
         "boxes": _boxes_to_json(chunk.boxes),
+        "page_starts": [list(start) for start in chunk.page_starts],
     }
 
 
@@ -231,6 +302,7 @@ def chunk_from(row: RowMapping) -> Chunk:
         heading_path=tuple(row["heading_path"]),
         token_count=row["token_count"],
         boxes=_boxes_from_json(row["boxes"]),
+        page_starts=tuple((page, offset) for page, offset in row["page_starts"]),
     )
 
 

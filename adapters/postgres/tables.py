@@ -90,6 +90,7 @@ login_sessions = Table(
     _moment("last_used_at"),
     _moment("expires_at"),
     _moment("revoked_at", nullable=True),
+    _moment("rotated_at", nullable=True),
     UniqueConstraint("token_hash"),
     Index("ix_login_sessions_user_id_created_at", "user_id", "created_at"),
 )
@@ -109,6 +110,7 @@ workspaces = Table(
     _text("name"),
     _version(),
     _moment("created_at"),
+    _moment("deleted_at", nullable=True),
 )
 
 memberships = Table(
@@ -155,6 +157,49 @@ collection_members = Table(
         ["workspace_id", "user_id"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
     ),
     Index("ix_collection_members_workspace_id_user_id", "workspace_id", "user_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    _id("user_id"),
+    _text("name"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("collection_ids", ARRAY(Uuid)),
+    _text("prefix"),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("created_at"),
+    _moment("expires_at", nullable=True),
+    _moment("last_used_at", nullable=True),
+    UniqueConstraint("token_hash"),
+    ForeignKeyConstraint(  # a member's keys go with the member
+        ["workspace_id", "user_id"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
+    ),
+    Index("ix_api_keys_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+    Index("ix_api_keys_workspace_id_user_id", "workspace_id", "user_id"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    _text("email"),
+    Column("role", SmallInteger, nullable=False),
+    _id("invited_by"),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("created_at"),
+    _moment("expires_at"),
+    UniqueConstraint("token_hash"),
+    UniqueConstraint("workspace_id", "email"),
+    CheckConstraint("role BETWEEN 1 AND 4", name="role"),
+    ForeignKeyConstraint(
+        ["workspace_id", "invited_by"], ["memberships.workspace_id", "memberships.user_id"], ondelete="CASCADE"
+    ),
+    Index("ix_invitations_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+    Index("ix_invitations_workspace_id_invited_by", "workspace_id", "invited_by"),
 )
 
 documents = Table(
@@ -219,6 +264,19 @@ documents = Table(
         postgresql_where=text("deleted_at IS NULL AND status IN ('queued', 'processing')"),
     ),
     Index("ix_documents_tags", "tags", postgresql_using="gin"),
+    Index("ix_documents_tombstones", "workspace_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+)
+
+erasures = Table(  # points at nothing: a receipt outlives document and workspace
+    "erasures",
+    metadata,
+    _id("document_id", primary_key=True),
+    _id("workspace_id"),
+    _moment("deleted_at"),
+    _moment("vectors_at"),
+    _moment("files_at"),
+    _moment("caches_at"),
+    _moment("chunks_at"),
 )
 
 chunks = Table(
@@ -237,6 +295,7 @@ chunks = Table(
     Column("heading_path", ARRAY(Text), nullable=False),
     Column("token_count", Integer, nullable=False),
     Column("boxes", JSONB, nullable=False),  # [[page, [[left, top, right, bottom], …]], …]
+    Column("page_starts", JSONB, nullable=False),  # [[page, code point in text], …]
     UniqueConstraint("document_id", "revision", "ordinal"),
     ForeignKeyConstraint(
         ["workspace_id", "document_id"], ["documents.workspace_id", "documents.id"], ondelete="CASCADE"

@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
+from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
@@ -18,12 +20,14 @@ from adapters.postgres.repositories.workspaces import PostgresCollections, Postg
 from adapters.postgres.session import Session
 from application.calls import current_call
 from application.errors import SchemaOutdated
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
@@ -51,8 +55,11 @@ class PostgresUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
@@ -69,8 +76,11 @@ class PostgresUnitOfWork:
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
         self.workspaces = PostgresWorkspaces(session)
+        self.api_keys = PostgresApiKeys(session)
+        self.invitations = PostgresInvitations(session)
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
+        self.erasures = PostgresErasures(session)
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)

@@ -219,7 +219,7 @@ class QdrantIndex:
         async with vectors_errors("describing a document", within=self._deadlines.write):
             await self._client.set_payload(
                 self._collection,
-                description(collection_id, tags, metadata),
+                description(workspace_id, collection_id, tags, metadata),
                 filters.of_documents(workspace_id, [document_id]),
                 wait=True,
             )

@@ -17,7 +17,7 @@ SPARSE = "sparse"
 
 def point(workspace_id: WorkspaceId, chunk: IndexedChunk, sparse: models.SparseVector) -> models.PointStruct:
     """A chunk with both vectors and all that searches filter by; its text stays out."""
-    described = description(chunk.collection_id, chunk.tags, chunk.metadata)
+    described = description(workspace_id, chunk.collection_id, chunk.tags, chunk.metadata)
     return models.PointStruct(
         id=str(chunk.chunk_id),
         vector={DENSE: list(chunk.dense), SPARSE: sparse},
@@ -34,11 +34,14 @@ def point(workspace_id: WorkspaceId, chunk: IndexedChunk, sparse: models.SparseV
 
 
 def description(
-    collection_id: CollectionId, tags: tuple[str, ...], metadata: Mapping[str, MetadataValue]
+    workspace_id: WorkspaceId,
+    collection_id: CollectionId,
+    tags: tuple[str, ...],
+    metadata: Mapping[str, MetadataValue],
 ) -> dict[str, Any]:
     """The part of a point's payload that changes without a new revision."""
     return {
-        filters.COLLECTION: str(collection_id),
+        filters.SCOPE: filters.scope(workspace_id, collection_id),
         filters.TAGS: list(tags),
         filters.METADATA: filters.facts(metadata),
     }

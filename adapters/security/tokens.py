@@ -4,7 +4,9 @@ One algorithm is accepted, HMAC with SHA-256. The signing key is derived from th
 that the same secret may serve other purposes without two of them sharing a key.
 """
 
+import base64
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -54,6 +56,7 @@ class JwtTokens(Tokens):
         derived = [derive_key(key, "access token") for key in keys]
         self._keys = {_key_id(key): key for key in derived}
         self._signing_id = _key_id(derived[0])
+        self._succession_key = derive_key(keys[0], "refresh token succession")
         self._issuer = issuer
         self._audience = audience
         self._leeway = leeway
@@ -98,6 +101,13 @@ class JwtTokens(Tokens):
         """256 random bits in URL-safe text behind `prefix`."""
         secret = prefix + secrets.token_urlsafe(32)
         return OpaqueToken(secret=secret, digest=self.digest(secret))
+
+    def successor(self, secret: str, nonce: str, prefix: str = "") -> OpaqueToken:
+        """HMAC-SHA-256 of both under a key of its own; made from 256 random bits, it is as good as new ones."""
+        digest = hashlib.sha256(nonce.encode(errors="surrogatepass")).digest() + self.digest(secret)
+        code = hmac.digest(self._succession_key, digest, "sha256")
+        following = prefix + base64.urlsafe_b64encode(code).rstrip(b"=").decode()
+        return OpaqueToken(secret=following, digest=self.digest(following))
 
     def digest(self, secret: str) -> bytes:
         """SHA-256; a slow hash would add nothing to 256 random bits. Takes any string that a client may send."""

@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("heading_path", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("token_count", sa.Integer(), nullable=False),
         sa.Column("boxes", postgresql.JSONB(), nullable=False),
+        sa.Column("page_starts", postgresql.JSONB(), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id", "document_id"],
             ["documents.workspace_id", "documents.id"],

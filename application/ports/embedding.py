@@ -34,3 +34,11 @@ class Embedder(Protocol):
     async def ping(self) -> None:
         """Raise `EmbedderUnavailable` unless a query would be answered now."""
         ...
+
+
+class EmbeddingCache(Protocol):
+    """Vectors that were kept so as not to be made again."""
+
+    async def forget(self, texts: Sequence[str]) -> None:
+        """Forget the vectors of these passages; unknown ones are no error. A cache that is down loses them itself."""
+        ...

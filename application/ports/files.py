@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,14 @@ class StoredFile:
     size: int
     sha256: str
     head: bytes  # at most 8 KiB, enough to tell the format
+
+
+@frozen(kw_only=True)
+class KeptFile:
+    """A key and when its bytes were put there."""
+
+    key: str
+    modified: datetime
 
 
 class FileStore(Protocol):
@@ -57,6 +66,10 @@ class FileStore(Protocol):
 
     def keys(self, prefix: str = "") -> AsyncIterator[str]:
         """Every key that is `prefix` or lies under ``prefix/`` ("" for all), in any order."""
+        ...
+
+    def entries(self, prefix: str = "") -> AsyncIterator[KeptFile]:
+        """As `keys`, each with its age."""
         ...
 
     async def ping(self) -> None:

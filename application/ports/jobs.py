@@ -47,7 +47,30 @@ class DescribeDocument(Job):
     document_id: DocumentId
 
 
-AnyJob = IngestDocument | RemoveOldRevisions | EraseDocument | DescribeDocument
+@frozen(kw_only=True)
+class EraseDeleted(Job):
+    """Erase every document of the workspace that is deleted by now."""
+
+
+@frozen(kw_only=True)
+class ReindexWorkspace(Job):
+    """Queue every document of the workspace for another reading."""
+
+
+@frozen(kw_only=True)
+class ReconcileWorkspace(Job):
+    """Compare what the stores hold of the workspace, and mend it."""
+
+
+AnyJob = (
+    IngestDocument
+    | RemoveOldRevisions
+    | EraseDocument
+    | DescribeDocument
+    | EraseDeleted
+    | ReindexWorkspace
+    | ReconcileWorkspace
+)
 
 
 class JobQueue(Protocol):
@@ -56,6 +79,7 @@ class JobQueue(Protocol):
     async def enqueue(self, jobs: Sequence[AnyJob], *, delay: timedelta | None = None) -> None:
         """Add them. A job equal to one waiting or running may be dropped where doing it once is enough.
 
-        Not so a description: it is always done after the change that asked for it.
+        Not so a description, and an erasure of all that is deleted: they are always done after the change that asked
+        for them.
         """
         ...

@@ -19,6 +19,7 @@ from attrs import frozen
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.erasure import Erasure
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -39,6 +40,10 @@ class Users(Protocol):
 
     async def get(self, user_id: UserId) -> User | None:
         """By id."""
+        ...
+
+    async def lock(self, user_id: UserId) -> User | None:
+        """By id, as it stands now; nobody else changes it until the transaction ends."""
         ...
 
     async def by_email(self, email: str) -> User | None:
@@ -65,6 +70,10 @@ class LoginSessions(Protocol):
         """By id, revoked and expired ones too."""
         ...
 
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        """Whether it is this user's, neither revoked nor expired, and the user not disabled."""
+        ...
+
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         """The session whose present or spent token this is, locked until the transaction ends."""
         ...
@@ -79,6 +88,17 @@ class LoginSessions(Protocol):
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
         """Live ones, newest first."""
+        ...
+
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        """End live ones of the user: all, `only` one, or all `but` one. Which ended; a foreign id ends nothing."""
         ...
 
 
@@ -121,6 +141,10 @@ class Workspaces(Protocol):
         """Every workspace with an active owner, oldest first."""
         ...
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        """Every workspace."""
+        ...
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
         ...
@@ -151,6 +175,10 @@ class Collections(Protocol):
 
     async def save(self, collection: Collection) -> None:
         """The present state."""
+        ...
+
+    async def remove(self, collection_id: CollectionId) -> None:
+        """Remove the row; `ConcurrentChange` while a document, deleted or not, is in it."""
         ...
 
     async def page(
@@ -186,6 +214,22 @@ class DocumentQuery:
     tag: str | None = None
     text: str | None = None  # in title or filename, any case
     sort: DocumentSort = DocumentSort.NEWEST
+
+
+@frozen(kw_only=True)
+class DocumentState:
+    """What the database holds of one document, for the reconciler."""
+
+    id: DocumentId
+    status: DocumentStatus
+    revision: int
+    live_revision: int | None
+    chunk_count: int  # as its row says
+    live_chunks: int  # rows of the live revision
+    old_chunks: int  # rows of other revisions
+    file_key: str
+    is_deleted: bool
+    updated_at: datetime
 
 
 class Documents(Protocol):
@@ -226,11 +270,40 @@ class Documents(Protocol):
         ...
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
-        """Queued or processing, not touched since: what a crash may have left without a job. All workspaces."""
+        """Queued or processing, not touched since, and no job waits or runs for it. All workspaces."""
         ...
 
-    async def forget(self, document_id: DocumentId) -> None:
-        """Remove the row of a deleted document, after everything else of it is gone."""
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        """What the database holds of each document, tombstones too, by id."""
+        ...
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        """Tombstones for all documents of a collection; all its rows move, so that it can go. How many were new.
+
+        No event is collected: the caller asks for the erasure.
+        """
+        ...
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        """Deleted ones whose rows are still there, longest deleted first."""
+        ...
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove the rows of deleted documents, after everything else of them is gone; others stay."""
+        ...
+
+
+class Erasures(Protocol):
+    """Receipts of erased documents."""
+
+    async def add(self, erasures: Sequence[Erasure]) -> None:
+        """Keep them; one that is there already stays as it is."""
+        ...
+
+    async def get(self, document_id: DocumentId) -> Erasure | None:
+        """The receipt of a document, None while there is none."""
         ...
 
 
@@ -268,6 +341,16 @@ class Passages(Protocol):
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         """One page with its text."""
+        ...
+
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        """Chunks of all their revisions, by id, from the one after `after`."""
+        ...
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove all chunks and pages of these documents."""
         ...
 
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:

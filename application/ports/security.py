@@ -64,6 +64,13 @@ class Tokens(Protocol):
         """A new secret that starts with `prefix`."""
         ...
 
+    def successor(self, secret: str, nonce: str, prefix: str = "") -> OpaqueToken:
+        """What comes after `secret` for the client that names `nonce`: the same again for the same two.
+
+        As hard to guess as a random one for whoever knows only one of the two, or both but not the server's key.
+        """
+        ...
+
     def digest(self, secret: str) -> bytes:
         """What `new_opaque` stored for this secret."""
         ...

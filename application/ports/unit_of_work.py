@@ -3,12 +3,14 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
@@ -30,8 +32,11 @@ class UnitOfWork(Protocol):
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages

@@ -27,6 +27,7 @@ Server = Annotated[
     str | None, typer.Option(help="Use a running server at this URL, with READINGROOM_API_KEY, instead of the engines.")
 ]
 Workspace = Annotated[str | None, typer.Option(help="The workspace to work in, by name or id.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Mend what the stores disagree about.")]
 InCollection = Annotated[str | None, typer.Option("--collection", help="Only this collection, by name.")]
 
 
@@ -235,13 +236,13 @@ def config(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command(name="doctor")
-def examine(context: typer.Context, workspace_json: Json = False) -> None:
-    """Check engines, versions, disk, the embedding model and the key."""
+def examine(context: typer.Context, repair: Repair = False, workspace_json: Json = False) -> None:
+    """Check engines, versions, disk, the embedding model and the key; compare what the stores hold."""
     from entrypoints.cli import doctor
 
     invocation: Invocation = context.obj
     settings = invocation.settings()
-    checks = run(lambda: doctor.examine(settings), settings, log_level="error")
+    checks = run(lambda: doctor.examine(settings, repair=repair), settings, log_level="error")
     if workspace_json:
         print_json({"checks": [check.view() for check in checks]})
     else:

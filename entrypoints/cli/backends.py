@@ -17,11 +17,11 @@ from application.errors import ApplicationError
 from application.knowledge import SearchFilters
 from application.ports.repositories import DocumentQuery
 from application.use_cases import UseCases
-from application.views import document_view, passage_view
 from domain.access import Actor
 from domain.errors import NotFound
 from domain.ids import CollectionId, ConversationId, DocumentId
 from domain.passages import SearchMode
+from entrypoints.http.document_resources import document_view, result_view
 
 PIECE: Final = 256 * 1024  # bytes read at a time
 SOURCE: Final = "source"  # metadata key: the path that a document was ingested from
@@ -139,7 +139,7 @@ class LocalBackend:
             mode=mode,
             filters=SearchFilters(collection_ids=frozenset({chosen}) if (chosen := _id(collection_id)) else None),
         )
-        return {"results": [passage_view(passage) for passage in outcome.passages], "mode": outcome.mode.value}
+        return {"results": [result_view(passage) for passage in outcome.passages], "mode": outcome.mode.value}
 
     async def ask(
         self, question: str, *, collection_id: str | None, conversation: str | None

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from adapters.embedded.errors import EngineError
 from application.errors import ApplicationError
+from application.use_cases import UseCases
 from entrypoints.cli.output import out
 from entrypoints.host import open_host
 from entrypoints.settings import Settings, mask_url, unknown_variables
@@ -31,8 +32,11 @@ class Check:
         return {"name": self.name, "good": self.good, "detail": self.detail}
 
 
-async def examine(settings: Settings) -> list[Check]:
-    """Everything in turn; an engine that cannot even be started is the last check."""
+async def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
+    """Everything in turn; an engine that cannot even be started is the last check.
+
+    With `repair` what the stores disagree about is mended, or queued for a worker to mend.
+    """
     checks = [_variables(), _disk(settings)]
     try:
         async with open_host(settings, role="doctor") as host:
@@ -47,9 +51,33 @@ async def examine(settings: Settings) -> list[Check]:
             for name, ping in host.container.health().items():
                 wait = WARM_UP if name == "embedding" else 0.0
                 checks.append(await _pinged(name, ping, where[name], patience=wait))
+            checks += await _compared(host.use_cases, repair=repair)
     except (ApplicationError, EngineError) as error:
         checks.append(Check(name="engines", good=False, detail=str(error)))
     return checks
+
+
+async def _compared(use_cases: UseCases, *, repair: bool) -> list[Check]:
+    """What the stores hold, and documents that nobody works on."""
+    found = await use_cases.reconcile_all(repair=repair)
+    idle = await use_cases.requeue_unfinished(repair=repair)
+    told = [f"{count} {kind.value.replace('_', ' ')}" for kind, count in sorted(found.differences.items())]
+    counted = f"{found.documents} documents, {found.vectors} vectors, {found.files} files"
+    remedy = " (mended, or queued to be)" if repair else "; `doctor --repair` mends what can be mended"
+    return [
+        Check(
+            name="stores",
+            good=not told,
+            detail=f"{counted}: {', '.join(told)}{remedy}" if told else f"{counted}, all in agreement",
+        ),
+        Check(
+            name="jobs",
+            good=not idle,
+            detail=f"{idle} unfinished documents without a job{remedy}"
+            if idle
+            else "every unfinished document has one",
+        ),
+    ]
 
 
 async def _pinged(name: str, ping: Callable[[], Awaitable[None]], where: str, *, patience: float) -> Check:

@@ -7,6 +7,7 @@ from starlette.types import Lifespan
 
 from entrypoints.http import (
     answers,
+    api_keys,
     auth,
     conversations,
     document_content,
@@ -35,6 +36,7 @@ and a change that somebody else made first is answered with 412. Every error is 
 
 ROUTERS = (
     auth.router,
+    api_keys.router,
     workspaces.router,
     documents.router,
     document_content.router,

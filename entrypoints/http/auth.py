@@ -1,13 +1,17 @@
-"""Registration, log in and log out."""
+"""Registration, log in, log out, and where one is logged in."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
-from application import authentication
+from application import authentication, login_sessions
 from domain.access import Role
+from domain.ids import SessionId
+from entrypoints.http.account_resources import SessionOut, SessionsOut, session_view
 from entrypoints.http.dependencies import IdentityDep, UseCasesDep
+from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.rates import RatesDep, charge_open
 from entrypoints.http.resources import (
     ProfileOut,
@@ -19,10 +23,19 @@ from entrypoints.http.resources import (
     workspace_view,
 )
 from entrypoints.http.routing import about, problems
-from entrypoints.http.schemas import LogInBody, RefreshTokenBody, RegisterBody
+from entrypoints.http.schemas import LogInBody, PasswordBody, RefreshTokenBody, RegisterBody
 
 router = APIRouter(tags=["auth"])
 UserAgent = Annotated[str, Header(alias="User-Agent", include_in_schema=False)]
+Attempt = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="A random word for this exchange. The same request again within ten seconds gives the same token.",
+    ),
+]
 
 
 @router.post(
@@ -50,7 +63,7 @@ async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     response_model=TokensOut,
     operation_id="logIn",
     summary="Log in",
-    description=about(authentication.LogIn),
+    description=about(login_sessions.LogIn),
     responses=problems(401),
 )
 async def log_in(
@@ -68,13 +81,14 @@ async def log_in(
     response_model=TokensOut,
     operation_id="refreshSession",
     summary="Exchange a refresh token",
-    description=about(authentication.RefreshSession),
+    description=about(login_sessions.RefreshSession),
     responses=problems(401),
     dependencies=[Depends(charge_open)],
 )
-async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody) -> JSONResponse:
+async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody, attempt: Attempt = None) -> JSONResponse:
     """Exchange a refresh token."""
-    return JSONResponse(tokens_view(await use_cases.refresh_session(refresh_token=body.refresh_token)))
+    pair = await use_cases.refresh_session(refresh_token=body.refresh_token, attempt=attempt)
+    return JSONResponse(tokens_view(pair))
 
 
 @router.post(
@@ -82,11 +96,26 @@ async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody) -> JSONRespons
     status_code=204,
     operation_id="logOut",
     summary="Log out",
-    description=about(authentication.LogOut),
+    description=about(login_sessions.LogOut),
+    responses=problems(403),
 )
 async def log_out(use_cases: UseCasesDep, identity: IdentityDep, body: RefreshTokenBody) -> Response:
     """Log out."""
     await use_cases.log_out(identity, refresh_token=body.refresh_token)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/v1/auth/password",
+    status_code=204,
+    operation_id="changePassword",
+    summary="Change your password",
+    description=about(login_sessions.ChangePassword),
+    responses=problems(403, 409),
+)
+async def change_password(use_cases: UseCasesDep, identity: IdentityDep, body: PasswordBody) -> Response:
+    """Change your password."""
+    await use_cases.change_password(identity, current_password=body.current_password, new_password=body.new_password)
     return Response(status_code=204)
 
 
@@ -95,8 +124,62 @@ async def log_out(use_cases: UseCasesDep, identity: IdentityDep, body: RefreshTo
     response_model=ProfileOut,
     operation_id="showProfile",
     summary="Who am I",
-    description=about(authentication.Profile),
+    description=about(authentication.ShowProfile),
 )
 async def me(use_cases: UseCasesDep, identity: IdentityDep) -> JSONResponse:
     """Who am I."""
     return JSONResponse(profile_view(await use_cases.show_profile(identity)))
+
+
+@router.get(
+    "/v1/me/sessions",
+    response_model=SessionsOut,
+    operation_id="listSessions",
+    summary="Where you are logged in",
+    description=about(login_sessions.ListSessions),
+    responses=problems(403, 422),
+)
+async def list_sessions(
+    use_cases: UseCasesDep, identity: IdentityDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> JSONResponse:
+    """Where you are logged in."""
+    cursors = CursorOf(context=("sessions", identity.user_id))
+    after = cursors.decode(cursor, UUID)
+    live = [one for one in await use_cases.list_sessions(identity) if after is None or one.id < after]
+    return JSONResponse(
+        page_of(
+            live,
+            limit,
+            view=lambda one: session_view(one, current=identity.session_id),
+            key=lambda one: one.id,
+            cursors=cursors,
+        )
+    )
+
+
+@router.get(
+    "/v1/me/sessions/{session_id}",
+    response_model=SessionOut,
+    operation_id="showSession",
+    summary="One of your login sessions",
+    description=about(login_sessions.ShowSession),
+    responses=problems(403, 404),
+)
+async def show_session(use_cases: UseCasesDep, identity: IdentityDep, session_id: UUID) -> JSONResponse:
+    """One of your login sessions."""
+    shown = await use_cases.show_session(identity, session_id=SessionId(session_id))
+    return JSONResponse(session_view(shown, current=identity.session_id))
+
+
+@router.delete(
+    "/v1/me/sessions/{session_id}",
+    status_code=204,
+    operation_id="revokeSession",
+    summary="End one of your login sessions",
+    description=about(login_sessions.RevokeSession),
+    responses=problems(403, 404),
+)
+async def revoke_session(use_cases: UseCasesDep, identity: IdentityDep, session_id: UUID) -> Response:
+    """End one of your login sessions."""
+    await use_cases.revoke_session(identity, session_id=SessionId(session_id))
+    return Response(status_code=204)

@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from application import document_contents, documents
-from application.documents import Particulars, Receipt
+from application import document_contents, uploads
+from application.uploads import Particulars, Receipt
 from domain.documents import Document
 from domain.errors import Conflict, InvalidInput
 from domain.ids import CollectionId, DocumentId
@@ -72,7 +72,7 @@ def _particulars(upload: Upload) -> Particulars:
     response_model=DocumentOut,
     operation_id="uploadDocument",
     summary="Upload a document",
-    description=about(documents.UploadDocument),
+    description=about(uploads.UploadDocument),
     responses={
         200: {"model": DocumentOut, "description": "The same bytes are already in the collection: that document"},
         **problems(409, 413, 415, 422),
@@ -115,7 +115,7 @@ async def upload_document(
     response_model=DocumentOut,
     operation_id="reviseDocument",
     summary="Replace a document's bytes",
-    description=about(documents.ReviseDocument),
+    description=about(uploads.ReviseDocument),
     responses=problems(409, 412, 413, 415, 422),
     openapi_extra=_form({"file": FILE_PART}),
 )

@@ -8,6 +8,7 @@ from application.document_contents import PageText
 from application.knowledge import SearchOutcome
 from application.views import boxes_view, time_view
 from domain.documents import Document, DocumentStatus, FailureCode, Stage
+from domain.erasure import Erasure
 from domain.passages import Chunk, Passage, SearchMode
 from entrypoints.http.resources import Resource
 
@@ -148,6 +149,35 @@ class ChunksOut(Resource):
 
     items: list[ChunkOut]
     next_cursor: str | None
+
+
+class ErasureOut(Resource):
+    """When what was gone of a deleted document."""
+
+    document_id: str
+    deleted_at: str
+    vectors_at: str
+    files_at: str
+    caches_at: str
+    chunks_at: str
+
+
+def erasure_view(erasure: Erasure) -> dict[str, Any]:
+    """The receipt of an erasure."""
+    return {
+        "document_id": str(erasure.document_id),
+        "deleted_at": time_view(erasure.deleted_at),
+        "vectors_at": time_view(erasure.vectors_at),
+        "files_at": time_view(erasure.files_at),
+        "caches_at": time_view(erasure.caches_at),
+        "chunks_at": time_view(erasure.chunks_at),
+    }
+
+
+class QueuedOut(Resource):
+    """What was asked for is going to be done."""
+
+    status: str
 
 
 class BoxesOut(Resource):

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from application import document_contents, documents
+from application import deleting, document_contents, documents, erasure, reindexing
 from application.ports.repositories import DocumentQuery, DocumentSort
 from domain.documents import DocumentStatus
 from domain.ids import CollectionId, DocumentId
@@ -16,9 +16,12 @@ from entrypoints.http.document_resources import (
     ChunksOut,
     DocumentOut,
     DocumentsOut,
+    ErasureOut,
     PageOut,
+    QueuedOut,
     chunk_view,
     document_view,
+    erasure_view,
     page_view,
 )
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
@@ -105,7 +108,7 @@ async def change_document(
     status_code=204,
     operation_id="deleteDocument",
     summary="Delete a document",
-    description=about(documents.DeleteDocument),
+    description=about(deleting.DeleteDocument),
     responses=problems(409, 412),
 )
 async def delete_document(
@@ -122,13 +125,40 @@ async def delete_document(
     response_model=DocumentOut,
     operation_id="reindexDocument",
     summary="Read a document again",
-    description=about(documents.ReindexDocument),
+    description=about(reindexing.ReindexDocument),
     responses=problems(409),
 )
 async def reindex_document(use_cases: UseCasesDep, actor: ActorDep, document_id: UUID) -> JSONResponse:
     """Read a document again."""
     queued = await use_cases.reindex_document(actor, document_id=DocumentId(document_id))
     return versioned(document_view(queued), status=202)
+
+
+@router.post(
+    f"{WORKSPACE}/reindex",
+    status_code=202,
+    response_model=QueuedOut,
+    operation_id="reindexAll",
+    summary="Read every document again",
+    description=about(reindexing.ReindexAll),
+    responses=problems(403),
+)
+async def reindex_all(use_cases: UseCasesDep, actor: ActorDep) -> JSONResponse:
+    """Read every document again."""
+    await use_cases.reindex_all(actor)
+    return JSONResponse({"status": DocumentStatus.QUEUED.value}, status_code=202)
+
+
+@router.get(
+    f"{DOCUMENT}/erasure",
+    response_model=ErasureOut,
+    operation_id="showErasure",
+    summary="The receipt of a deleted document",
+    description=about(erasure.ShowErasure),
+)
+async def show_erasure(use_cases: UseCasesDep, actor: ActorDep, document_id: UUID) -> JSONResponse:
+    """The receipt of a deleted document."""
+    return JSONResponse(erasure_view(await use_cases.show_erasure(actor, document_id=DocumentId(document_id))))
 
 
 @router.get(

@@ -42,6 +42,7 @@ class Once:
     request: Request
     idempotency: Idempotency
     user_id: UserId
+    actor: UUID
     key: str | None
     replayed: bool = False
 
@@ -84,7 +85,7 @@ class Once:
     async def _reserve(self, key: str, fingerprint: bytes) -> Attempt | Earlier:
         workspace = self.request.path_params.get("workspace_id")
         workspace_id = None if workspace is None else WorkspaceId(UUID(str(workspace)))
-        scope = Scope(user_id=self.user_id, workspace_id=workspace_id, key=check_key(key))
+        scope = Scope(user_id=self.user_id, actor=self.actor, workspace_id=workspace_id, key=check_key(key))
         return await self.idempotency.reserve(scope, fingerprint=fingerprint)
 
     async def _worked(self, attempt: Attempt, work: Callable[[], Awaitable[R]], keep: Callable[[R], bytes]) -> R:
@@ -112,7 +113,13 @@ class Once:
 
 async def get_once(request: Request, use_cases: UseCasesDep, identity: IdentityDep, key: IdempotencyKey = None) -> Once:
     """Of this request."""
-    return Once(request=request, idempotency=use_cases.idempotency, user_id=identity.user_id, key=key)
+    return Once(
+        request=request,
+        idempotency=use_cases.idempotency,
+        user_id=identity.user_id,
+        actor=identity.api_key_id or identity.user_id,
+        key=key,
+    )
 
 
 OnceDep = Annotated[Once, Depends(get_once)]

@@ -176,7 +176,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def _who(identity: Identity) -> str:
-    return str(identity.user_id)
+    return str(identity.api_key_id or identity.user_id)
 
 
 def get_rates(connection: HTTPConnection) -> Rates:

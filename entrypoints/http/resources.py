@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from application.authentication import Profile, TokenPair
+from application.authentication import Profile
+from application.login_sessions import TokenPair
 from application.ports.repositories import WorkspaceOfUser
 from application.views import time_view
 from application.workspaces import CollectionWithCount

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from application.knowledge import MAX_LIMIT, SearchFilters
+from domain.access import Scope
 from domain.ids import CollectionId, DocumentId
 from domain.passages import SearchMode
 from domain.workspaces import Visibility
@@ -74,6 +75,24 @@ class RefreshTokenBody(Body):
 
     model_config = example(refresh_token="rrr_l0ngAndRand0m")  # noqa: S106 an example
     refresh_token: str = Field(min_length=1, max_length=1000)
+
+
+class PasswordBody(Body):
+    """The present password and the next."""
+
+    model_config = example(current_password="a long passphrase of mine", new_password="another long passphrase")  # noqa: S106 an example
+    current_password: str = Field(max_length=10_000)
+    new_password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
+
+
+class ApiKeyBody(Body):
+    """A new key."""
+
+    model_config = example(name="Nightly import", scopes=["read", "write"], expires_at="2027-06-30T00:00:00Z")
+    name: str
+    scopes: list[Scope] = Field(max_length=20)
+    expires_at: AwareDatetime | None = Field(default=None, description="For ever when left out.")
+    collection_ids: Identifiers | None = Field(default=None, description="All that you may read when left out.")
 
 
 class NameBody(Body):

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from application import workspaces
+from application import deleting, workspaces
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
@@ -59,7 +59,7 @@ async def list_workspaces(
     summary="Make a workspace",
     description=about(workspaces.CreateWorkspace),
     tags=["workspaces"],
-    responses=problems(409),
+    responses=problems(403, 409),
 )
 async def create_workspace(use_cases: UseCasesDep, identity: IdentityDep, once: OnceDep, body: NameBody) -> Response:
     """Make a workspace."""
@@ -184,3 +184,22 @@ async def change_collection(
         version=expected_version(if_match),
     )
     return versioned(collection_view(shown))
+
+
+@router.delete(
+    f"{WORKSPACE}/collections/{{collection_id}}",
+    status_code=204,
+    operation_id="deleteCollection",
+    summary="Delete a collection and its documents",
+    description=about(deleting.DeleteCollection),
+    tags=["collections"],
+    responses=problems(409, 412),
+)
+async def delete_collection(
+    use_cases: UseCasesDep, actor: ActorDep, collection_id: UUID, if_match: IfMatch = None
+) -> Response:
+    """Delete a collection and its documents."""
+    await use_cases.delete_collection(
+        actor, collection_id=CollectionId(collection_id), version=expected_version(if_match)
+    )
+    return Response(status_code=204)

@@ -5,6 +5,7 @@ import hashlib
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,19 @@ async def test_missing_keys(store: FileStore) -> None:
     assert await store.size("w/d/1") is None
     assert await store.delete("w/d/1") == 0
     assert await keys(store) == set()
+
+
+async def test_entries_tell_when_files_came(store: FileStore) -> None:
+    """Each key under a prefix with the time of its bytes, to the second."""
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    for key in ("w/d/1", "w/e/1", "x/d/1"):
+        await store.put(key, stream(b"x"), max_bytes=100)
+
+    entries = [entry async for entry in store.entries("w")]
+
+    assert {"w/d/1", "w/e/1"} == {entry.key for entry in entries}
+    assert all(before <= entry.modified <= datetime.now(UTC) + timedelta(seconds=2) for entry in entries)
+    assert ["w/d/1"] == [entry.key async for entry in store.entries("w/d/1")]
 
 
 async def test_local_path_holds_the_bytes(store: FileStore) -> None:

@@ -27,7 +27,7 @@ def make(units: Units, clock: FakeClock | None = None) -> Idempotency:
 
 
 def scope_of(team: Team, key: str = "key") -> Scope:
-    return Scope(user_id=team.owner.id, workspace_id=team.id, key=key)
+    return Scope(user_id=team.owner.id, actor=team.owner.id, workspace_id=team.id, key=key)
 
 
 async def begun(idempotency: Idempotency, scope: Scope, fingerprint: bytes = ASKED) -> Attempt:
@@ -158,7 +158,7 @@ async def test_keys_belong_to_somebody_in_a_workspace(units: Units) -> None:
     await begun(idempotency, scope_of(ours))
 
     await begun(idempotency, scope_of(theirs))
-    await begun(idempotency, Scope(user_id=ours.owner.id, workspace_id=None, key="key"))
+    await begun(idempotency, Scope(user_id=ours.owner.id, actor=ours.owner.id, workspace_id=None, key="key"))
     await begun(idempotency, scope_of(ours, "another key"))
 
 

@@ -2,7 +2,16 @@
 
 from datetime import timedelta
 
-from application.ports.jobs import AnyJob, DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
+from application.ports.jobs import (
+    AnyJob,
+    DescribeDocument,
+    EraseDeleted,
+    EraseDocument,
+    IngestDocument,
+    ReconcileWorkspace,
+    ReindexWorkspace,
+    RemoveOldRevisions,
+)
 from domain.ids import DocumentId
 from tests.contracts.units import Units, found_team, make_document, new_id
 
@@ -16,6 +25,9 @@ async def test_every_kind_of_job_comes_back_as_it_was(units: Units) -> None:
         RemoveOldRevisions(workspace_id=team.id, document_id=document_id, live_revision=3),
         EraseDocument(workspace_id=team.id, document_id=document_id),
         DescribeDocument(workspace_id=team.id, document_id=document_id),
+        EraseDeleted(workspace_id=team.id),
+        ReindexWorkspace(workspace_id=team.id),
+        ReconcileWorkspace(workspace_id=team.id),
     ]
     async with units.begin(team.id) as work:
         await work.jobs.enqueue(jobs[:2])

@@ -215,7 +215,7 @@ async def test_a_word_document_keeps_its_structure(sandbox: SandboxedParser, fil
     assert [(b.kind, b.level, found.text[b.char_from : b.char_to]) for b in found.blocks] == [
         (BlockKind.HEADING, 2, "Scope"),
         (BlockKind.LIST_ITEM, 0, "First"),
-        (BlockKind.TABLE_ROW, 0, "Name | Age"),
+        (BlockKind.TABLE_HEADER, 0, "Name | Age"),
         (BlockKind.TABLE_ROW, 0, "Ada | 36"),
         (BlockKind.PARAGRAPH, 0, "kept"),
     ]
@@ -339,7 +339,7 @@ async def test_markdown_is_read_without_its_marks(sandbox: SandboxedParser, file
         (BlockKind.PARAGRAPH, "See the guide."),
         (BlockKind.LIST_ITEM, "one"),
         (BlockKind.CODE, "x = 1"),
-        (BlockKind.TABLE_ROW, "a | b"),
+        (BlockKind.TABLE_HEADER, "a | b"),
         (BlockKind.TABLE_ROW, "1 | 2"),
     ]
 
@@ -369,7 +369,7 @@ async def test_a_reader_that_breaks_down_harms_its_file_only(
 @pytest.mark.parametrize(
     ("behaviour", "limits", "code"),
     [
-        ("hang", Limits(wall_seconds=0.5), FailureCode.PARSE_TIMEOUT),
+        ("hang", Limits(wall_seconds=3), FailureCode.PARSE_TIMEOUT),
         ("spin", Limits(cpu_seconds=1), FailureCode.PARSE_TIMEOUT),
         ("flood", Limits(max_output_bytes=100_000), FailureCode.TOO_MUCH_TEXT),
     ],
@@ -379,7 +379,7 @@ async def test_a_reader_without_measure_is_stopped(
 ) -> None:
     """Wall time, processor time and output have limits."""
     parser = SandboxedParser(limits=limits, concurrency=1, formats={**FORMATS, **MISBEHAVING})
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         assert code is await failure_of(parser.parse(file(b"x"), f"test/{behaviour}"))
         assert (await parser.parse(file(b"fine"), PLAIN)).text == "fine"
     await parser.close()

@@ -8,6 +8,7 @@ from attrs import evolve
 from application.errors import AlreadyExists, ConcurrentChange
 from application.ports.repositories import DocumentQuery, DocumentSort
 from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
+from domain.erasure import Erasure
 from domain.ids import ChunkId, DocumentId
 from domain.passages import DocumentRef
 from domain.workspaces import Visibility
@@ -244,17 +245,104 @@ async def test_unfinished_documents_are_found_when_idle(units: Units) -> None:
         assert [processing.id] == [d.id for d in await work.documents.unfinished(idle_since=LATER, limit=1)]
 
 
+async def test_a_document_with_a_job_is_not_left_behind(units: Units) -> None:
+    """Who waits in the queue is not idle, however long it waits; an older revision's job does not count."""
+    team = await found_team(units)
+    waiting, revised = make_document(team), make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(waiting)
+        await work.documents.add(revised)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        await work.documents.save(evolve(revised.reindexed(NOW), events=()))
+        await work.commit()
+    async with units.begin(None) as work:
+        found = await work.documents.unfinished(idle_since=LATER, limit=10)
+
+    assert [revised.id] == [document.id for document in found]
+
+
+async def test_the_inventory_counts_what_is_there(units: Units) -> None:
+    """Each document with the passages of its live revision and of others, by id, page by page."""
+    team = await found_team(units)
+    live = await _stored(units, team)
+    async with units.begin(team.id) as work:
+        await work.passages.replace(live.id, 2, [make_chunk(live.id, 0, revision=2)], [])
+        await work.documents.add(deleted := make_document(team))
+        await work.documents.save(deleted.deleted(LATER))
+        await work.commit()
+    async with units.begin(team.id) as work:
+        first = await work.documents.inventory(team.id, limit=1)
+        [second] = await work.documents.inventory(team.id, limit=10, after=first[0].id)
+
+    by_id = {state.id: state for state in (*first, second)}
+    assert first[0].id < second.id
+    assert (
+        by_id[live.id].live_revision,
+        by_id[live.id].chunk_count,
+        by_id[live.id].live_chunks,
+        by_id[live.id].old_chunks,
+        by_id[live.id].is_deleted,
+    ) == (1, 3, 3, 1, False)
+    assert (by_id[deleted.id].is_deleted, by_id[deleted.id].updated_at) == (True, LATER)
+
+
+async def test_a_collection_is_emptied_at_once(units: Units) -> None:
+    """All its documents are deleted and moved, so that its row can go; before that it cannot."""
+    team = await found_team(units)
+    birds = make_collection(team.id, "Birds")
+    inside = [make_document(team, collection_id=birds.id) for _ in range(3)]
+    outside = make_document(team)
+    async with units.begin(team.id) as work:
+        await work.collections.add(birds)
+        for document in (*inside, outside):
+            await work.documents.add(document)
+        await work.documents.save(inside[0].deleted(NOW))
+        await work.commit()
+    with pytest.raises(ConcurrentChange):
+        async with units.begin(team.id) as work:
+            await work.collections.remove(birds.id)
+    async with units.begin(team.id) as work:
+        assert await work.documents.delete_all(birds.id, moved_to=team.collection.id, now=LATER) == 2
+        await work.collections.remove(birds.id)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        tombstones = await work.documents.tombstones(team.id, limit=10)
+
+        assert await work.collections.get(birds.id) is None
+        assert outside == await work.documents.get(outside.id)
+        assert [one.id for one in tombstones[:1]] == [inside[0].id]
+        assert {one.id for one in tombstones} == {one.id for one in inside}
+        assert {(one.deleted_at, one.version) for one in tombstones[1:]} == {(LATER, 2)}
+        assert len(await work.documents.tombstones(team.id, limit=2)) == 2
+
+
+async def test_receipts_are_kept_once(units: Units) -> None:
+    """The first one stays; there is none for a document that was not erased."""
+    team = await found_team(units)
+    moments = dict.fromkeys(("deleted_at", "vectors_at", "files_at", "caches_at", "chunks_at"), NOW)
+    erasure = Erasure(document_id=DocumentId(new_id()), workspace_id=team.id, **moments)
+    async with units.begin(team.id) as work:
+        await work.erasures.add([])
+        await work.erasures.add([erasure])
+        await work.erasures.add([evolve(erasure, files_at=LATER)])
+        await work.commit()
+    async with units.begin(team.id) as work:
+        assert erasure == await work.erasures.get(erasure.document_id)
+        assert await work.erasures.get(DocumentId(new_id())) is None
+
+
 async def test_only_deleted_documents_are_forgotten(units: Units) -> None:
     """The row goes, with what still hangs on it; a living document stays."""
     team = await found_team(units)
     document = make_document(team)
     async with units.begin(team.id) as work:
         await work.documents.add(document)
-        await work.documents.forget(document.id)
+        await work.documents.forget([document.id])
         assert document == await work.documents.get(document.id)
         await work.documents.save(document.deleted(NOW))
-        await work.documents.forget(document.id)
-        await work.documents.forget(document.id)
+        await work.documents.forget([document.id])
+        await work.documents.forget([document.id])
         assert await work.documents.get(document.id) is None
 
 
@@ -367,3 +455,21 @@ async def test_passages_are_removed_by_age_or_altogether(units: Units) -> None:
         assert await work.passages.remove(document.id) == 1
         assert await work.passages.remove(document.id) == 0
         assert await work.passages.read_page(document.id, 2, 1) is None
+
+
+async def test_passages_of_several_documents(units: Units) -> None:
+    """Read page by page in order of their ids, and removed together; others stay."""
+    team = await found_team(units)
+    ours = [await _stored(units, team), await _stored(units, team)]
+    other = await _stored(units, team)
+    ids = [document.id for document in ours]
+    async with units.begin(team.id) as work:
+        first = await work.passages.of_documents(ids, limit=4)
+        rest = await work.passages.of_documents(ids, limit=4, after=first[-1].id)
+        await work.passages.remove_all(ids)
+
+        assert sorted(chunk.id for chunk in (*first, *rest)) == [chunk.id for chunk in (*first, *rest)]
+        assert [4, 2] == [len(first), len(rest)]
+        assert await work.passages.of_documents(ids, limit=4) == []
+        assert await work.passages.read_page(ours[0].id, 1, 1) is None
+        assert len(await work.passages.of_documents([other.id], limit=4)) == 3

@@ -1,5 +1,6 @@
 """What repositories of people, workspaces and collections keep."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -106,6 +107,75 @@ async def test_login_sessions_of_a_user_are_the_live_ones(units: Units) -> None:
 
         assert [new, old] == await work.login_sessions.of_user(user.id, now=NOW)
         assert revoked == await work.login_sessions.get(revoked.id)
+
+
+async def test_a_session_is_live_for_its_active_user_only(units: Units) -> None:
+    """Not for another, not revoked, not expired, not of somebody disabled."""
+    user, other, gone = make_user(), make_user(), make_user().disabled(NOW)
+    session, of_gone = make_session(user.id, b"one"), make_session(gone.id, b"two")
+    revoked = make_session(user.id, b"three").revoked(NOW)
+    async with units.begin(None) as work:
+        for person in (user, other, gone):
+            await work.users.add(person)
+        for one in (session, of_gone, revoked):
+            await work.login_sessions.add(one)
+
+        is_live = work.login_sessions.is_live
+        assert await is_live(session.id, user.id, now=NOW)
+        assert not await is_live(session.id, other.id, now=NOW)
+        assert not await is_live(session.id, user.id, now=session.expires_at)
+        assert not await is_live(of_gone.id, gone.id, now=NOW)
+        assert not await is_live(revoked.id, user.id, now=NOW)
+        assert not await is_live(SessionId(new_id()), user.id, now=NOW)
+
+
+async def test_sessions_are_revoked_all_one_or_all_but_one(units: Units) -> None:
+    """Never another's; which ended is told."""
+    user, other = make_user(), make_user()
+    mine = [make_session(user.id, bytes([number])) for number in range(4)]
+    foreign = make_session(other.id, b"foreign")
+    async with units.begin(None) as work:
+        for person in (user, other):
+            await work.users.add(person)
+        for one in (*mine, foreign):
+            await work.login_sessions.add(one)
+
+        revoke = work.login_sessions.revoke
+        assert await revoke(user.id, now=NOW, only=foreign.id) == []
+        assert await revoke(user.id, now=NOW, only=mine[0].id) == [mine[0].id]
+        assert await revoke(user.id, now=NOW, only=mine[0].id) == []
+        assert set(await revoke(user.id, now=NOW, but=mine[1].id)) == {mine[2].id, mine[3].id}
+        assert await revoke(user.id, now=NOW) == [mine[1].id]
+        assert await work.login_sessions.of_user(other.id, now=NOW) == [foreign]
+        assert await work.login_sessions.of_user(user.id, now=NOW) == []
+
+
+async def test_a_locked_user_waits_for_who_locked_it_first(units: Units) -> None:
+    """And is then seen as the other left it."""
+    user = make_user()
+    async with units.begin(None) as work:
+        await work.users.add(user)
+        await work.commit()
+
+    async def disable() -> None:
+        async with units.begin(None) as work:
+            locked = await work.users.lock(user.id)
+            assert locked is not None
+            await asyncio.sleep(0.05)
+            await work.users.save(locked.disabled(NOW))
+            await work.commit()
+
+    async def look() -> bool:
+        async with units.begin(None) as work:
+            locked = await work.users.lock(user.id)
+            return locked is not None and locked.is_active
+
+    disabling = asyncio.create_task(disable())
+    await asyncio.sleep(0.02)
+    assert not await look()
+    await disabling
+    async with units.begin(None) as work:
+        assert await work.users.lock(UserId(new_id())) is None
 
 
 async def test_workspaces_come_back_with_their_members_places(units: Units) -> None:

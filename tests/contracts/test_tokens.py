@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from uuid import uuid4
 import jwt
 import pytest
 from attrs import evolve
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adapters.security.tokens import JwtTokens, derive_key
 from adapters.system import SystemClock
@@ -56,6 +59,13 @@ def forged(payload: dict[str, Any], key: bytes, *, algorithm: str = "HS256", kid
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     header, payload = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
     return header, payload
+
+
+def signed(header: dict[str, Any], payload: dict[str, Any], key: bytes) -> str:
+    """By hand: the library refuses to make some of what an attacker would."""
+    encoded = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, payload))
+    signature = base64.urlsafe_b64encode(hmac.digest(key, encoded, "sha256")).rstrip(b"=")
+    return (encoded + b"." + signature).decode()
 
 
 def test_claims_come_back(tokens: Tokens) -> None:
@@ -147,12 +157,7 @@ def test_wrong_claims_are_refused(jwt_tokens: JwtTokens, change: dict[str, Any])
     """A genuine signature over a wrong or missing claim (None: left out) is not enough."""
     header, payload = parts(jwt_tokens.issue_access(claims()))
     altered = {name: value for name, value in (payload | change).items() if value is not None}
-    header_segment, payload_segment = (
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, altered)
-    )
-    signing_input = header_segment + b"." + payload_segment
-    signature = jwt.get_algorithm_by_name("HS256").sign(signing_input, derive_key(SECRET, "access token"))
-    token = (signing_input + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    token = signed(header, altered, derive_key(SECRET, "access token"))
 
     assert refusal(jwt_tokens, token) == "invalid_token"
 
@@ -179,3 +184,56 @@ def test_clocks_may_differ_a_little(jwt_tokens: JwtTokens) -> None:
     token = jwt_tokens.issue_access(evolve(claims(), expires_at=datetime.now(UTC) - timedelta(seconds=1)))
 
     assert jwt_tokens.read_access(token)
+
+
+def test_a_successor_is_the_same_for_the_same_two_only(tokens: Tokens) -> None:
+    """So a client can be given again what it was given."""
+    first = tokens.successor("secret", "nonce", "rr_")
+
+    assert first == tokens.successor("secret", "nonce", "rr_")
+    assert first.digest == tokens.digest(first.secret)
+    assert first.secret.startswith("rr_")
+    others = {tokens.successor(*two).digest for two in (("secret", "other"), ("other", "nonce"), ("secretn", "once"))}
+    assert len(others | {first.digest}) == 4
+    assert tokens.successor("\ud800", "\ud800")
+
+
+def test_a_successor_needs_the_servers_key() -> None:
+    """Who knows both words but not the key cannot name it."""
+    assert JwtTokens([SECRET]).successor("secret", "nonce") != JwtTokens([OLDER]).successor("secret", "nonce")
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_signature_of_another_kind_is_refused(jwt_tokens: JwtTokens, algorithm: str) -> None:
+    """Neither is our key taken for a public one, nor a key believed that the token brings along (RFC 8725, 2.1)."""
+    key: Any = {
+        "RS256": lambda: rsa.generate_private_key(65537, 2048),
+        "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    }[algorithm]()
+    header, payload = parts(jwt_tokens.issue_access(claims()))
+    public = jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
+    for extra in ({"kid": header["kid"]}, {"kid": header["kid"], "jwk": public}, {"jku": "https://example.org/keys"}):
+        assert refusal(jwt_tokens, jwt.encode(payload, key, algorithm=algorithm, headers=extra)) == "invalid_token"
+
+
+def test_a_public_key_used_as_a_shared_secret_signs_nothing(jwt_tokens: JwtTokens) -> None:
+    """The confusion of HS with RS needs a verifier that takes any key for any algorithm."""
+    header, payload = parts(jwt_tokens.issue_access(claims()))
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    encoded = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    assert refusal(jwt_tokens, signed(header, payload, encoded)) == "invalid_token"
+    assert jwt_tokens.read_access(signed(header, payload, derive_key(SECRET, "access token")))
+
+
+def test_clocks_may_not_differ_much(jwt_tokens: JwtTokens) -> None:
+    """Five seconds are forgiven, thirty are not, in either direction."""
+    over = evolve(claims(), expires_at=datetime.now(UTC) - timedelta(seconds=30))
+    header, payload = parts(jwt_tokens.issue_access(claims()))
+    key = derive_key(SECRET, "access token")
+    now = int(datetime.now(UTC).timestamp())
+
+    assert refusal(jwt_tokens, jwt_tokens.issue_access(over)) == "token_expired"
+    assert jwt_tokens.read_access(forged(payload | {"iat": now + 3}, key, kid=header["kid"]))
+    assert refusal(jwt_tokens, forged(payload | {"iat": now + 30}, key, kid=header["kid"])) == "invalid_token"

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from application.errors import AlreadyExists, ConcurrentChange
 from application.ports.jobs import DescribeDocument, EraseDocument, IngestDocument
@@ -283,7 +284,7 @@ async def test_a_bound_unit_of_work_sees_its_workspace_only(units: Units) -> Non
         assert await work.passages.remove(document.id) == 0
         assert await work.conversations.get(conversation.id) is None
         assert await work.messages.thread(message.id, limit=10) == []
-        await work.documents.forget(document.id)
+        await work.documents.forget([document.id])
         await work.commit()
     async with units.begin(theirs.id) as work:
         assert completed == await work.documents.get(document.id)
@@ -316,10 +317,10 @@ async def test_an_unbound_unit_of_work_sees_all_workspaces(units: Units) -> None
     """Log-in and maintenance are not held by the border."""
     ours, theirs = await _two_teams(units)
     async with units.begin(ours.id) as work:
-        await work.documents.add(make_document(ours))
+        await work.documents.add(evolve(make_document(ours), events=()))
         await work.commit()
     async with units.begin(theirs.id) as work:
-        await work.documents.add(make_document(theirs))
+        await work.documents.add(evolve(make_document(theirs), events=()))
         await work.commit()
 
     async with units.begin(None) as work:

@@ -147,6 +147,7 @@ def make_chunk(document_id: DocumentId, ordinal: int, *, revision: int = 1, text
         heading_path=("Chapter", "Section"),
         token_count=8,
         boxes=(PageBoxes(page=1, rects=((72.0, 90.5, 300.25, 102.0), (72.0, 104.0, 120.0, 116.0))),),
+        page_starts=((2, 7),),
     )
 
 

@@ -215,3 +215,14 @@ def test_whatever_the_document_the_promises_hold(
     assert all(place in covered or character.isspace() for place, character in enumerate(parsed.text))
     assert all(a.char_from <= b.char_from and a.char_to < b.char_to for a, b in pairwise(chunks))
     assert len({chunk.id for chunk in chunks}) == len(chunks)
+
+
+def test_the_names_of_columns_go_with_every_part_of_a_table() -> None:
+    """They are context for the rows after a cut, and for nothing after the table."""
+    rows = [(BlockKind.TABLE_ROW, f"row {number} | {number} | {number * 2}", 0) for number in range(12)]
+    table = [(BlockKind.TABLE_HEADER, "name | one | two", 0), *rows]
+    chunks = cut_small(document(heading("Figures"), *table, prose("After it. " * 12)), window=40)
+    paths = {chunk.heading_path for chunk in chunks if chunk.text.startswith("row")}
+
+    assert {("Figures", "name | one | two")} == paths
+    assert {("Figures",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith("After")}

@@ -9,6 +9,8 @@ from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
+from tests.fakes.access import FakeAccessChanges
+from tests.fakes.accounts import FakeTickets
 from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.models import FakeModel
@@ -29,6 +31,8 @@ class Assembly:
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
     run_log: MemoryRunLog = field(factory=MemoryRunLog)
+    changes: FakeAccessChanges = field(factory=FakeAccessChanges)
+    tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -41,12 +45,15 @@ class Assembly:
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
             embedder=self.embedder,
+            embeddings=self.embedder,
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             seal=AesSeal(["a secret key for tests that is long enough"]),
+            changes=self.changes,
+            tickets=self.tickets,
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,

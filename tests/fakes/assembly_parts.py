@@ -34,6 +34,10 @@ class BucketEmbedder:
     down: bool = False
     name: str = "buckets"
     dimensions: int = DIMENSIONS
+    forgotten: list[str] = field(factory=list)
+
+    async def forget(self, texts: Sequence[str]) -> None:
+        self.forgotten.extend(texts)
 
     async def embed_query(self, text: str) -> Vector:
         self._check()

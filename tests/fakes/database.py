@@ -21,7 +21,9 @@ Row = TypeVar("Row")
 
 USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspaces", "memberships"
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
+API_KEYS, INVITATIONS = "api_keys", "invitations"
 CHUNKS, PAGES, CONVERSATIONS, MESSAGES = "chunks", "pages", "conversations", "messages"
+ERASURES = "erasures"
 
 
 @frozen
@@ -205,6 +207,8 @@ def unique_values(table: str, row: Any) -> dict[str, Hashable]:
         return {"uq_collections_workspace_id_name": (row.workspace_id, row.name)}
     if table == DOCUMENTS and row.deleted_at is None:
         return {"uq_documents_collection_sha256": (row.collection_id, row.sha256)}
+    if table == API_KEYS:
+        return {"uq_api_keys_token_hash": row.token_hash}
     return {}
 
 

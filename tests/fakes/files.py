@@ -4,10 +4,11 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from application.errors import FilesUnavailable
-from application.ports.files import FileStore, StoredFile
+from application.ports.files import FileStore, KeptFile, StoredFile
 from domain.errors import NotFound, TooLarge
 
 
@@ -16,6 +17,7 @@ class FakeFiles(FileStore):
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
+        self._modified: dict[str, datetime] = {}
         self.is_down = False
 
     async def put(self, key: str, content: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
@@ -26,6 +28,7 @@ class FakeFiles(FileStore):
             if len(gathered) > max_bytes:
                 raise TooLarge(f"The file has more than {max_bytes} bytes.", limit=max_bytes)
         data = self._files[key] = bytes(gathered)
+        self._modified[key] = datetime.now(UTC)
         return StoredFile(key=key, size=len(data), sha256=hashlib.sha256(data).hexdigest(), head=data[:8192])
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
@@ -47,6 +50,7 @@ class FakeFiles(FileStore):
 
     async def copy(self, source: str, target: str) -> None:
         self._files[target] = self._data(source)
+        self._modified[target] = datetime.now(UTC)
 
     async def delete(self, prefix: str) -> int:
         found = [key async for key in self.keys(prefix)]
@@ -59,6 +63,10 @@ class FakeFiles(FileStore):
         for key in list(self._files):
             if not prefix or key == prefix or key.startswith(f"{prefix}/"):
                 yield key
+
+    async def entries(self, prefix: str = "") -> AsyncIterator[KeptFile]:
+        async for key in self.keys(prefix):
+            yield KeptFile(key=key, modified=self._modified[key])
 
     async def ping(self) -> None:
         self._check()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define, field
 
-from application.ports.jobs import AnyJob, DescribeDocument
+from application.ports.jobs import AnyJob, DescribeDocument, EraseDeleted
 from tests.fakes.database import FakeDatabase, FakeTransaction, QueuedJob
 
 
@@ -16,11 +16,11 @@ class FakeJobQueue:
         self._transaction = transaction
 
     async def enqueue(self, jobs: Sequence[AnyJob], *, delay: timedelta | None = None) -> None:
-        """A job equal to one still waiting is dropped, except descriptions: each follows another change."""
+        """A job equal to one still waiting is dropped, except what must follow each change."""
         self._transaction.database.check()
         for job in jobs:
             waiting = [queued.job for queued in (*self._transaction.database.jobs, *self._transaction.jobs)]
-            if job not in waiting or isinstance(job, DescribeDocument):
+            if job not in waiting or isinstance(job, DescribeDocument | EraseDeleted):
                 self._transaction.jobs.append(QueuedJob(job, delay.total_seconds() if delay else 0.0))
 
 

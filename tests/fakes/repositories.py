@@ -9,9 +9,11 @@ from uuid import UUID
 from attrs import evolve
 
 from application.errors import ConcurrentChange
+from application.ports.jobs import IngestDocument
 from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
+    DocumentState,
     LivePassage,
     OwnedWorkspace,
     WorkspaceOfUser,
@@ -19,6 +21,7 @@ from application.ports.repositories import (
 from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
+from domain.erasure import Erasure
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -37,6 +40,7 @@ from tests.fakes.database import (
     COLLECTIONS,
     CONVERSATIONS,
     DOCUMENTS,
+    ERASURES,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
@@ -94,22 +98,34 @@ def created_at(row: Any) -> datetime:
     return moment
 
 
-class _Repository:
+class FakeRepository:
+    """What the repositories in memory share."""
+
     def __init__(self, transaction: FakeTransaction) -> None:
         self._rows = transaction
 
     def _by_id(self, table: str, identifier: UUID | None) -> Any:
         return self._rows.first(table, lambda row: bool(row.id == identifier))
 
+    def _remove(self, table: str, identifier: UUID) -> bool:
+        present = self._by_id(table, identifier) is not None
+        if present:
+            self._rows.delete(table, identifier)
+        return present
+
     def _page(self, table: str, rows: Iterable[Row], *, after: UUID | None, limit: int, **order: Any) -> list[Row]:
         options = {"key": created_at, **order}
         return keyset(rows, last_seen=self._by_id(table, after), after=after, limit=limit, **options)
 
 
-class FakeUsers(_Repository):
+class FakeUsers(FakeRepository):
     async def get(self, user_id: UserId) -> User | None:
         found: User | None = self._by_id(USERS, user_id)
         return found
+
+    async def lock(self, user_id: UserId) -> User | None:
+        await self._rows.lock(USERS, user_id)
+        return await self.get(user_id)
 
     async def by_email(self, email: str) -> User | None:
         found: User | None = self._rows.first(USERS, lambda user: bool(user.email == email))
@@ -127,10 +143,14 @@ class FakeUsers(_Repository):
         return self._page(USERS, self._rows.rows(USERS), after=after, limit=limit)
 
 
-class FakeLoginSessions(_Repository):
+class FakeLoginSessions(FakeRepository):
     async def get(self, session_id: SessionId) -> LoginSession | None:
         found: LoginSession | None = self._by_id(SESSIONS, session_id)
         return found
+
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        session, user = await self.get(session_id), self._by_id(USERS, user_id)
+        return bool(session and user and user.is_active and session.user_id == user.id and session.is_live(now))
 
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         found = self._rows.first(SESSIONS, lambda one: one.token_hash == token_hash or token_hash in one.spent)
@@ -151,8 +171,26 @@ class FakeLoginSessions(_Repository):
         live = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
         return sorted(live, key=lambda one: (one.created_at, one.id), reverse=True)
 
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        ended = []
+        for one in await self.of_user(user_id, now=now):
+            if only in {None, one.id} and but != one.id:
+                await self._rows.lock(SESSIONS, one.id)
+                present = await self.get(one.id)
+                if present is not None and present.is_live(now):
+                    self._rows.put(SESSIONS, one.id, present.revoked(now))
+                    ended.append(one.id)
+        return ended
 
-class FakeWorkspaces(_Repository):
+
+class FakeWorkspaces(FakeRepository):
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         found: Workspace | None = self._by_id(WORKSPACES, workspace_id)
         return self._rows.saw(found)
@@ -185,6 +223,9 @@ class FakeWorkspaces(_Repository):
                 found.append(OwnedWorkspace(workspace=self._rows.saw(workspace), owner=first.user_id))
         return found[:limit]
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        return sorted(one.id for one in self._rows.rows(WORKSPACES))
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         found: Membership | None = self._rows.first(
             MEMBERSHIPS, lambda place: place.workspace_id == workspace_id and place.user_id == user_id
@@ -195,7 +236,7 @@ class FakeWorkspaces(_Repository):
         await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
 
 
-class FakeCollections(_Repository):
+class FakeCollections(FakeRepository):
     async def get(self, collection_id: CollectionId) -> Collection | None:
         found: Collection | None = self._by_id(COLLECTIONS, collection_id)
         return self._rows.saw(found)
@@ -221,6 +262,12 @@ class FakeCollections(_Repository):
     async def save(self, collection: Collection) -> None:
         await self._rows.save(COLLECTIONS, collection, **unique_values(COLLECTIONS, collection))
 
+    async def remove(self, collection_id: CollectionId) -> None:
+        await self._rows.lock(COLLECTIONS, collection_id)
+        if any(one.collection_id == collection_id for one in self._rows.rows(DOCUMENTS)):
+            raise ConcurrentChange("a document is in it")
+        self._rows.delete(COLLECTIONS, collection_id)
+
     async def page(
         self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None
     ) -> list[Collection]:
@@ -241,7 +288,7 @@ class FakeCollections(_Repository):
         return {collection_id: present.count(collection_id) for collection_id in collection_ids}
 
 
-class FakeDocuments(_Repository):
+class FakeDocuments(FakeRepository):
     async def get(self, document_id: DocumentId) -> Document | None:
         found: Document | None = self._by_id(DOCUMENTS, document_id)
         return self._rows.saw(found)
@@ -302,22 +349,66 @@ class FakeDocuments(_Repository):
         return [self._rows.saw(one) for one in page]
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
+        queued = [waiting.job for waiting in self._rows.database.jobs]
+        worked_on = {(job.document_id, job.revision) for job in queued if isinstance(job, IngestDocument)}
         rows = [
             one
             for one in self._rows.rows(DOCUMENTS)
-            if one.status in UNFINISHED and not one.is_deleted and one.updated_at < idle_since
+            if one.status in UNFINISHED
+            and not one.is_deleted
+            and one.updated_at < idle_since
+            and (one.id, one.revision) not in worked_on
         ]
         return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.updated_at, one.id))[:limit]]
 
-    async def forget(self, document_id: DocumentId) -> None:
-        await self._rows.lock(DOCUMENTS, document_id)
-        stored: Document | None = self._by_id(DOCUMENTS, document_id)
-        if stored is not None and stored.is_deleted:
-            self._rows.delete(DOCUMENTS, document_id)
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS)]
+        rows = sorted((one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id), key=_by_id)
+        return [
+            DocumentState(
+                id=one.id,
+                status=one.status,
+                revision=one.revision,
+                live_revision=one.live_revision,
+                chunk_count=one.chunk_count,
+                live_chunks=sum((c.document_id, c.revision) == (one.id, one.live_revision) for c in chunks),
+                old_chunks=sum(c.document_id == one.id and c.revision != one.live_revision for c in chunks),
+                file_key=one.file_key,
+                is_deleted=one.is_deleted,
+                updated_at=one.updated_at,
+            )
+            for one in rows
+            if after is None or one.id > after
+        ][:limit]
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        deleted = 0
+        for one in [one for one in self._rows.rows(DOCUMENTS) if one.collection_id == collection_id]:
+            await self._rows.lock(DOCUMENTS, one.id)
+            deleted += not one.is_deleted
+            self._rows.put(DOCUMENTS, one.id, evolve(one.deleted(now), collection_id=moved_to))
+        return deleted
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and one.is_deleted]
+        return [self._rows.saw(one) for one in sorted(rows, key=lambda one: (one.deleted_at, one.id))[:limit]]
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            await self._rows.lock(DOCUMENTS, document_id)
+            stored: Document | None = self._by_id(DOCUMENTS, document_id)
+            if stored is not None and stored.is_deleted:
+                self._rows.delete(DOCUMENTS, document_id)
 
     def _collect(self, document: Document) -> None:
         known = self._rows.events
         known += [event for event in document.events if not any(event is other for other in known)]
+
+
+def _by_id(document: Document) -> UUID:
+    return document.id
 
 
 def _fits(document: Document, query: DocumentQuery) -> bool:
@@ -330,7 +421,18 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
     )
 
 
-class FakePassages(_Repository):
+class FakeErasures(FakeRepository):
+    async def add(self, erasures: Sequence[Erasure]) -> None:
+        for erasure in erasures:
+            if await self.get(erasure.document_id) is None:
+                self._rows.put(ERASURES, erasure.document_id, erasure)
+
+    async def get(self, document_id: DocumentId) -> Erasure | None:
+        found: Erasure | None = self._rows.first(ERASURES, lambda one: one.document_id == document_id)
+        return found
+
+
+class FakePassages(FakeRepository):
     async def replace(
         self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
     ) -> None:
@@ -390,6 +492,16 @@ class FakePassages(_Repository):
         )
         return (found.page, found.text) if found else None
 
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS) if stored.chunk.document_id in document_ids]
+        return sorted((c for c in chunks if after is None or c.id > after), key=lambda chunk: chunk.id)[:limit]
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        for document_id in document_ids:
+            self._drop(document_id, lambda _: True)
+
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
         return self._drop(document_id, lambda stored: before_revision is None or stored < before_revision)
 
@@ -405,7 +517,7 @@ class FakePassages(_Repository):
         return removed
 
 
-class FakeConversations(_Repository):
+class FakeConversations(FakeRepository):
     async def get(self, conversation_id: ConversationId) -> Conversation | None:
         found: Conversation | None = self._by_id(CONVERSATIONS, conversation_id)
         return self._rows.saw(found)
@@ -429,7 +541,7 @@ class FakeConversations(_Repository):
         return [self._rows.saw(one) for one in page]
 
 
-class FakeMessages(_Repository):
+class FakeMessages(FakeRepository):
     async def get(self, message_id: MessageId) -> Message | None:
         found: Message | None = self._by_id(MESSAGES, message_id)
         return found

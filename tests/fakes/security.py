@@ -71,5 +71,9 @@ class FakeTokens(Tokens):
         secret = prefix + hashlib.sha256(b"%d" % next(self._numbers)).hexdigest()
         return OpaqueToken(secret=secret, digest=self.digest(secret))
 
+    def successor(self, secret: str, nonce: str, prefix: str = "") -> OpaqueToken:
+        following = prefix + hashlib.sha256(f"{nonce}\0{secret}".encode(errors="surrogatepass")).hexdigest()
+        return OpaqueToken(secret=following, digest=self.digest(following))
+
     def digest(self, secret: str) -> bytes:
         return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

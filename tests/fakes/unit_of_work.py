@@ -8,6 +8,7 @@ from attrs import field, frozen
 from application.calls import current_call
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
+from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.jobs import FakeJobQueue
@@ -15,6 +16,7 @@ from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
     FakeDocuments,
+    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
     FakePassages,
@@ -31,8 +33,11 @@ class FakeUnitOfWork:
         self.users = FakeUsers(transaction)
         self.login_sessions = FakeLoginSessions(transaction)
         self.workspaces = FakeWorkspaces(transaction)
+        self.api_keys = FakeApiKeys(transaction)
+        self.invitations = FakeInvitations(transaction)
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
+        self.erasures = FakeErasures(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)

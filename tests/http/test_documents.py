@@ -308,6 +308,44 @@ async def test_following_ends_with_what_became_of_it(ada: Member, assembly: Asse
     assert [number for number, _, _ in told] == [1, 2]
 
 
+async def test_everything_is_read_again(ada: Member, assembly: Assembly) -> None:
+    document = await ready_document(assembly, ada, TEXT)
+    response = await ada.call("POST", "reindex")
+    await assembly.worker().drain()
+
+    assert (response.status_code, response.json()) == (202, {"status": "queued"})
+    assert (await ada.call("GET", f"documents/{document['id']}")).json()["revision"] == 2
+
+
+async def test_a_deleted_document_has_a_receipt(ada: Member, bob: Member, assembly: Assembly) -> None:
+    document = await ready_document(assembly, ada, TEXT)
+    path = f"documents/{document['id']}"
+    assert (await ada.call("GET", f"{path}/erasure")).status_code == 404
+    await ada.call("DELETE", path)
+    await assembly.worker().drain()
+
+    receipt = (await ada.call("GET", f"{path}/erasure")).json()
+    assert receipt["document_id"] == document["id"]
+    assert receipt["deleted_at"] <= receipt["vectors_at"] <= receipt["files_at"] <= receipt["chunks_at"]
+    assert (await bob.call("GET", f"{path}/erasure")).status_code == 404
+
+
+async def test_a_collection_is_deleted_with_its_documents(ada: Member, assembly: Assembly) -> None:
+    made = (await ada.call("POST", "collections", json={"name": "Papers"})).json()
+    inside = await ada.call("POST", "documents", **form(("collection_id", None, made["id"].encode()), FILE))
+    general = next(one for one in (await ada.call("GET", "collections")).json()["items"] if one["name"] == "General")
+    stale = await ada.call("DELETE", f"collections/{made['id']}", headers={"If-Match": '"9"'})
+    response = await ada.call("DELETE", f"collections/{made['id']}")
+
+    assert (stale.status_code, response.status_code) == (412, 204)
+    assert (await ada.call("GET", f"collections/{made['id']}")).status_code == 404
+    assert (await ada.call("GET", f"documents/{inside.json()['id']}")).status_code == 404
+    refused = await ada.call("DELETE", f"collections/{general['id']}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "default_collection")
+    await assembly.worker().drain()
+    assert assembly.stored_files() == []
+
+
 async def test_reading_again_is_queued(ada: Member, assembly: Assembly) -> None:
     document = await ready_document(assembly, ada, TEXT)
 

@@ -114,3 +114,139 @@ BILLION_LAUGHS = (
     + "]>"
 )
 EXTERNAL_ENTITY = '<!DOCTYPE x [<!ENTITY secret SYSTEM "file:///etc/hostname">]>'
+
+
+def container(members: dict[str, str | bytes]) -> bytes:
+    """A zip of these members, in order; one called "mimetype" is stored as it is."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else None)
+    return buffer.getvalue()
+
+
+_DRAWING = (
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
+    'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+)
+_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def _related(*targets: tuple[str, str]) -> str:
+    rows = "".join(
+        f'<Relationship Id="rId{number}" Type="{_TYPES}/{kind}" Target="{target}"/>'
+        for number, (kind, target) in enumerate(targets, start=1)
+    )
+    return f'<Relationships xmlns="{_RELATIONS}">{rows}</Relationships>'
+
+
+def shape(*texts: str, placeholder: str = "") -> str:
+    """A slide's shape with a paragraph for each text."""
+    kind = f'<p:ph type="{placeholder}"/>' if placeholder else ""
+    paragraphs = "".join(f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in texts)
+    return f"<p:sp><p:nvSpPr><p:nvPr>{kind}</p:nvPr></p:nvSpPr><p:txBody>{paragraphs}</p:txBody></p:sp>"
+
+
+def pptx(*slides: str, doctype: str = "", notes: str = "", extra: dict[str, bytes] | None = None) -> bytes:
+    """A presentation around the XML of its slides' shapes; `notes` belong to the first slide."""
+    count = len(slides)
+    identifiers = "".join(f'<p:sldId id="{255 + n}" r:id="rId{n}"/>' for n in range(1, count + 1))
+    members: dict[str, str | bytes] = {
+        "[Content_Types].xml": CONTENT_TYPES.replace("wordprocessingml.document", "presentationml.presentation"),
+        "_rels/.rels": _related(("officeDocument", "ppt/presentation.xml")),
+        "ppt/presentation.xml": f"<p:presentation {_DRAWING}><p:sldIdLst>{identifiers}</p:sldIdLst>"
+        '<p:sldSz cx="9144000" cy="6858000"/></p:presentation>',
+        "ppt/_rels/presentation.xml.rels": _related(*(("slide", f"slides/slide{n}.xml") for n in range(1, count + 1))),
+    }
+    for number, shapes in enumerate(slides, start=1):
+        tree = f"<p:cSld><p:spTree>{shapes}</p:spTree></p:cSld>"
+        members[f"ppt/slides/slide{number}.xml"] = f"{doctype}<p:sld {_DRAWING}>{tree}</p:sld>"
+    if notes:
+        tree = f"<p:cSld><p:spTree>{shape(notes, placeholder='body')}</p:spTree></p:cSld>"
+        members["ppt/notesSlides/notesSlide1.xml"] = f"<p:notes {_DRAWING}>{tree}</p:notes>"
+        members["ppt/slides/_rels/slide1.xml.rels"] = _related(("notesSlide", "../notesSlides/notesSlide1.xml"))
+    return container({**members, **(extra or {})})
+
+
+_SHEET = (
+    'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+)
+
+
+def xlsx(sheets: dict[str, Sequence[str]], *, extra: dict[str, bytes] | None = None) -> bytes:
+    """A workbook; each row is the XML of its cells, such as `text_cell` and `number_cell` give."""
+    count = len(sheets)
+    named = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(sheets, start=1))
+    members: dict[str, str | bytes] = {
+        "[Content_Types].xml": CONTENT_TYPES.replace("wordprocessingml.document", "spreadsheetml.sheet"),
+        "_rels/.rels": _related(("officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f"<workbook {_SHEET}><sheets>{named}</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": _related(
+            *(("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, count + 1)), ("styles", "styles.xml")
+        ),
+        "xl/styles.xml": f"<styleSheet {_SHEET}><cellXfs><xf numFmtId='0'/><xf numFmtId='14'/></cellXfs></styleSheet>",
+    }
+    for number, rows in enumerate(sheets.values(), start=1):
+        data = "".join(f'<row r="{n}">{cells}</row>' for n, cells in enumerate(rows, start=1))
+        members[f"xl/worksheets/sheet{number}.xml"] = f"<worksheet {_SHEET}><sheetData>{data}</sheetData></worksheet>"
+    return container({**members, **(extra or {})})
+
+
+def text_cell(place: str, text: str) -> str:
+    """A cell of text, at a place such as "B2"."""
+    return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+def number_cell(place: str, number: float, *, date: bool = False) -> str:
+    """A cell of a figure; `date` shows it as one."""
+    return f'<c r="{place}" s="{int(date)}"><v>{number}</v></c>'
+
+
+_OPEN = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in {
+        "office": "office",
+        "text": "text",
+        "table": "table",
+        "draw": "drawing",
+        "presentation": "presentation",
+        "manifest": "manifest",
+    }.items()
+)
+
+
+def opendocument(body: str, *, kind: str = "text", doctype: str = "", extra: dict[str, bytes] | None = None) -> bytes:
+    """An OpenDocument file around the XML of its body."""
+    content = (
+        f"{doctype}<office:document-content {_OPEN}><office:body><office:{kind}>{body}</office:{kind}>"
+        "</office:body></office:document-content>"
+    )
+    members: dict[str, str | bytes] = {
+        "mimetype": f"application/vnd.oasis.opendocument.{kind}",
+        "content.xml": content,
+    }
+    return container({**members, **(extra or {})})
+
+
+def locked_opendocument() -> bytes:
+    """An OpenDocument file that says it is encrypted."""
+    entry = "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>"
+    manifest = f"<manifest:manifest {_OPEN}>{entry}</manifest:manifest>"
+    return opendocument("", extra={"META-INF/manifest.xml": manifest.encode()})
+
+
+def epub(chapters: dict[str, str], *, spine: Sequence[str] = (), extra: dict[str, bytes] | None = None) -> bytes:
+    """A book of these chapters (name and XHTML body), read in the order of `spine`, or as they come."""
+    items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in chapters)
+    order = "".join(f'<itemref idref="{name}"/>' for name in spine or chapters)
+    members: dict[str, str | bytes] = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": '<container><rootfile full-path="OEBPS/book.opf"/></container>',
+        "OEBPS/book.opf": '<package xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata><dc:title>The Book</dc:title>'
+        f"<dc:language>de</dc:language></metadata><manifest>{items}</manifest><spine>{order}</spine></package>",
+    }
+    members |= {f"OEBPS/{name}.xhtml": f"<html><body>{body}</body></html>" for name, body in chapters.items()}
+    return container({**members, **(extra or {})})

@@ -7,61 +7,62 @@ from pathlib import Path
 
 from adapters.parsing.formats import Format, Reader
 from adapters.parsing.limits import Limits
+from adapters.parsing.source import Source
 from domain.passages import Block, BlockKind, ParsedDocument
 
 
-def _crash(path: Path, limits: Limits) -> ParsedDocument:
+def _crash(source: Source, limits: Limits) -> ParsedDocument:
     ctypes.string_at(0)
     raise AssertionError
 
 
-def _exit(path: Path, limits: Limits) -> ParsedDocument:
+def _exit(source: Source, limits: Limits) -> ParsedDocument:
     os._exit(7)
 
 
-def _hang(path: Path, limits: Limits) -> ParsedDocument:
+def _hang(source: Source, limits: Limits) -> ParsedDocument:
     while True:
         time.sleep(0.05)
 
 
-def _spin(path: Path, limits: Limits) -> ParsedDocument:
+def _spin(source: Source, limits: Limits) -> ParsedDocument:
     while True:
         pass
 
 
-def _eat(path: Path, limits: Limits) -> ParsedDocument:
+def _eat(source: Source, limits: Limits) -> ParsedDocument:
     hoard = []
     while True:
         hoard.append(bytearray(16 * 1024 * 1024))
 
 
-def _recurse(path: Path, limits: Limits) -> ParsedDocument:
-    return _recurse(path, limits)
+def _recurse(source: Source, limits: Limits) -> ParsedDocument:
+    return _recurse(source, limits)
 
 
-def _chatter(path: Path, limits: Limits) -> ParsedDocument:
+def _chatter(source: Source, limits: Limits) -> ParsedDocument:
     print("noise on the standard output", flush=True)  # noqa: T201
     return ParsedDocument(text="said", blocks=())
 
 
-def _flood(path: Path, limits: Limits) -> ParsedDocument:
+def _flood(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text="x" * (limits.max_output_bytes + 1), blocks=())
 
 
-def _lie(path: Path, limits: Limits) -> ParsedDocument:
+def _lie(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text="short", blocks=(Block(kind=BlockKind.PARAGRAPH, char_from=0, char_to=99),))
 
 
-def _environment(path: Path, limits: Limits) -> ParsedDocument:
+def _environment(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text=repr(sorted(os.environ)), blocks=())
 
 
-def _pid(path: Path, limits: Limits) -> ParsedDocument:
+def _pid(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text=str(os.getpid()), blocks=())
 
 
-def _write(path: Path, limits: Limits) -> ParsedDocument:
-    path.with_name("written").write_bytes(b"x" * 10)
+def _write(source: Source, limits: Limits) -> ParsedDocument:
+    (source.path or Path("file")).with_name("written").write_bytes(b"x" * 10)
     return ParsedDocument(text="wrote", blocks=())
 
 

@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import document_from, document_values, fold
+from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
-from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, documents
+from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
 from application.errors import AlreadyExists
-from application.ports.repositories import DocumentQuery, DocumentSort
+from application.ports.repositories import DocumentQuery, DocumentSort, DocumentState
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 
 _UNFINISHED = (DocumentStatus.QUEUED.value, DocumentStatus.PROCESSING.value)
+_NO_JOB = f"""
+    NOT EXISTS (
+        SELECT FROM {QUEUE.queue_table} AS job
+        WHERE job.dedupe_key = 'ingest/' || documents.id || '/' || documents.revision
+            AND job.status IN ('queued', 'picked')
+    )
+"""
 
 
 class PostgresDocuments:
@@ -106,28 +114,86 @@ class PostgresDocuments:
         return [self._seen(document_from(row)) for row in rows]
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
-        """Queued or processing, not touched since."""
+        """Queued or processing, not touched since, and no job waits or runs for it."""
         rows = await self._session.all(
             select(documents)
             .where(
                 documents.c.deleted_at.is_(None),
                 documents.c.status.in_(_UNFINISHED),
                 documents.c.updated_at < idle_since,
+                text(_NO_JOB),
             )
             .order_by(documents.c.updated_at, documents.c.id)
             .limit(limit)
         )
         return [self._seen(document_from(row)) for row in rows]
 
-    async def forget(self, document_id: DocumentId) -> None:
-        """Remove the row of a deleted document; one that is not deleted stays."""
+    async def inventory(
+        self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
+    ) -> list[DocumentState]:
+        """What the database holds of each document, by id."""
+        own = chunks.c.document_id == documents.c.id
+        rows = await self._session.all(
+            select(
+                documents,
+                _count(own, chunks.c.revision == documents.c.live_revision).label("live_chunks"),
+                _count(own, chunks.c.revision.is_distinct_from(documents.c.live_revision)).label("old_chunks"),
+            )
+            .where(documents.c.workspace_id == workspace_id, *([documents.c.id > after] if after else []))
+            .order_by(documents.c.id)
+            .limit(limit)
+        )
+        return [
+            DocumentState(
+                id=row["id"],
+                status=DocumentStatus(row["status"]),
+                revision=row["revision"],
+                live_revision=row["live_revision"],
+                chunk_count=row["chunk_count"],
+                live_chunks=row["live_chunks"],
+                old_chunks=row["old_chunks"],
+                file_key=row["file_key"],
+                is_deleted=row["deleted_at"] is not None,
+                updated_at=row["updated_at"],
+            )
+            for row in rows
+        ]
+
+    async def delete_all(self, collection_id: CollectionId, *, moved_to: CollectionId, now: datetime) -> int:
+        """Tombstones for all documents of a collection; all its rows move. How many were new."""
+        of_collection = documents.c.collection_id == collection_id
+        deleted = await self._session.execute(
+            update(documents)
+            .where(of_collection, documents.c.deleted_at.is_(None))
+            .values(deleted_at=now, updated_at=now, version=documents.c.version + 1)
+        )
+        await self._session.execute(update(documents).where(of_collection).values(collection_id=moved_to))
+        return deleted.rowcount
+
+    async def tombstones(self, workspace_id: WorkspaceId, *, limit: int) -> list[Document]:
+        """Deleted ones whose rows are still there, longest deleted first."""
+        rows = await self._session.all(
+            select(documents)
+            .where(documents.c.workspace_id == workspace_id, documents.c.deleted_at.is_not(None))
+            .order_by(documents.c.deleted_at, documents.c.id)
+            .limit(limit)
+        )
+        return [self._seen(document_from(row)) for row in rows]
+
+    async def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove the rows of deleted documents; others stay."""
         await self._session.execute(
-            delete(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_not(None))
+            delete(documents).where(one_of(documents.c.id, document_ids), documents.c.deleted_at.is_not(None))
         )
 
     def _seen(self, document: Document) -> Document:
         self._session.saw(document.id, document.version)
         return document
+
+
+def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Chunks of each document that meet them."""
+    return select(func.count()).select_from(chunks).where(*conditions).correlate(documents).scalar_subquery()
 
 
 def _asked(query: DocumentQuery) -> list[ColumnElement[bool]]:

@@ -108,6 +108,23 @@ class PostgresPassages:
         )
         return (page_from(row), row["text"]) if row else None
 
+    async def of_documents(
+        self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
+    ) -> list[Chunk]:
+        """Chunks of all their revisions, by id, from the one after `after`."""
+        rows = await self._session.all(
+            select(chunks_table)
+            .where(one_of(chunks_table.c.document_id, document_ids), *([chunks_table.c.id > after] if after else []))
+            .order_by(chunks_table.c.id)
+            .limit(limit)
+        )
+        return [chunk_from(row) for row in rows]
+
+    async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
+        """Remove all chunks and pages of these documents."""
+        for table in (pages_table, chunks_table):
+            await self._session.execute(delete(table).where(one_of(table.c.document_id, document_ids)))
+
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
         """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
         removed = 0

@@ -26,6 +26,11 @@ class PostgresUsers:
         row = await self._session.one(select(users).where(users.c.id == user_id))
         return user_from(row) if row else None
 
+    async def lock(self, user_id: UserId) -> User | None:
+        """By id, held until the transaction ends; rows that point at it may still be written."""
+        row = await self._session.one(select(users).where(users.c.id == user_id).with_for_update(key_share=True))
+        return user_from(row) if row else None
+
     async def by_email(self, email: str) -> User | None:
         """By normalised e-mail."""
         row = await self._session.one(select(users).where(users.c.email == email))
@@ -60,6 +65,21 @@ class PostgresLoginSessions:
         """By id, revoked and expired ones too."""
         row = await self._session.one(_with_spent().where(login_sessions.c.id == session_id))
         return session_from(row) if row else None
+
+    async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
+        """Whether it is this user's and both are good."""
+        row = await self._session.one(
+            select(login_sessions.c.id)
+            .join(users, users.c.id == login_sessions.c.user_id)
+            .where(
+                login_sessions.c.id == session_id,
+                login_sessions.c.user_id == user_id,
+                login_sessions.c.revoked_at.is_(None),
+                login_sessions.c.expires_at > now,
+                users.c.disabled_at.is_(None),
+            )
+        )
+        return row is not None
 
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
         """The session whose present or spent token this is, locked until the transaction ends.
@@ -108,6 +128,30 @@ class PostgresLoginSessions:
             .order_by(login_sessions.c.created_at.desc(), login_sessions.c.id.desc())
         )
         return [session_from(row) for row in rows]
+
+    async def revoke(
+        self,
+        user_id: UserId,
+        *,
+        now: datetime,
+        only: SessionId | None = None,
+        but: SessionId | None = None,
+    ) -> list[SessionId]:
+        """End live ones of the user."""
+        which = [] if only is None else [login_sessions.c.id == only]
+        which += [] if but is None else [login_sessions.c.id != but]
+        rows = await self._session.all(
+            update(login_sessions)
+            .where(
+                login_sessions.c.user_id == user_id,
+                login_sessions.c.revoked_at.is_(None),
+                login_sessions.c.expires_at > now,
+                *which,
+            )
+            .values(revoked_at=now)
+            .returning(login_sessions.c.id)
+        )
+        return [SessionId(row["id"]) for row in rows]
 
     async def _spend(self, session_id: SessionId, hashes: Sequence[bytes]) -> None:
         if hashes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import (
@@ -79,6 +79,10 @@ class PostgresWorkspaces:
         )
         return [OwnedWorkspace(workspace=self._seen(workspace_from(row)), owner=row["user_id"]) for row in rows]
 
+    async def all_ids(self) -> list[WorkspaceId]:
+        """Every workspace."""
+        return [row["id"] for row in await self._session.all(select(workspaces.c.id).order_by(workspaces.c.id))]
+
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
         row = await self._session.one(
@@ -142,6 +146,10 @@ class PostgresCollections:
     async def save(self, collection: Collection) -> None:
         """The present state."""
         await self._session.save(collections, collection_values(collection))
+
+    async def remove(self, collection_id: CollectionId) -> None:
+        """Remove the row; `ConcurrentChange` while a document is in it."""
+        await self._session.execute(delete(collections).where(collections.c.id == collection_id))
 
     async def page(
         self, workspace_id: WorkspaceId, *, limit: int, after: CollectionId | None = None

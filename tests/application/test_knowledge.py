@@ -1,0 +1,96 @@
+"""What a search gives: phrases, copies, limits, and an index that is behind."""
+
+import pytest
+
+from application.knowledge import SearchFilters
+from domain.access import Actor
+from domain.errors import InvalidInput
+from domain.passages import SearchMode
+from tests.application.conftest import upload
+from tests.fakes.assembly import Assembly
+
+CLAUSE = "Either party may end this agreement by thirty days notice in writing to the other party. "
+FILLER = "The harbour master keeps a list of all ships, their owners, cargo and berths for the season. "
+
+
+async def found(assembly: Assembly, actor: Actor, query: str, **more: object) -> list[str]:
+    outcome = await assembly.use_cases.search(actor, query=query, **more)  # type: ignore[arg-type]
+    return [passage.document.filename for passage in outcome.passages]
+
+
+@pytest.mark.parametrize("mode", list(SearchMode))
+async def test_a_phrase_must_stand_in_every_passage(assembly: Assembly, ann: Actor, mode: SearchMode) -> None:
+    """Words in quotation marks are wanted together and in this order, in every mode."""
+    await upload(assembly, ann, "The notice period is thirty days.", "right.txt")
+    await upload(assembly, ann, "Thirty notices a day keep the period away.", "wrong.txt")
+
+    assert ["right.txt"] == await found(assembly, ann, 'how long is the "notice  PERIOD"', mode=mode)
+    assert await found(assembly, ann, '"period notice"', mode=mode) == []
+
+
+async def test_a_phrase_far_down_the_list_is_found(assembly: Assembly, ann: Actor) -> None:
+    """Passages that have the words, but not together, do not push the right one out."""
+    for number in range(30):
+        await upload(assembly, ann, f"period of notice, notice of period, notice {number}", f"{number}.txt")
+    await upload(assembly, ann, f"{FILLER}{FILLER}The notice period is long. {FILLER}{FILLER}", "right.txt")
+
+    assert ["right.txt"] == await found(assembly, ann, '"notice period"', limit=1)
+
+
+async def test_copies_are_shown_once(assembly: Assembly, ann: Actor) -> None:
+    """Two documents that say the same take one place, and leave the next to another."""
+    await upload(assembly, ann, CLAUSE * 3, "contract.txt")
+    await upload(assembly, ann, CLAUSE.upper() * 3, "copy.txt")
+    await upload(assembly, ann, "Notice of termination is given by the board.", "other.txt")
+
+    names = await found(assembly, ann, "thirty days notice", limit=2)
+
+    assert len(names) == 2
+    assert "other.txt" in names
+
+
+async def test_so_many_of_one_document(assembly: Assembly, ann: Actor) -> None:
+    """`max_per_document` leaves room for other documents."""
+    long = "".join(f"Rule {number} on pelicans: feed them fish of kind {number} daily. " * 6 for number in range(20))
+    await upload(assembly, ann, long, "long.txt")
+    await upload(assembly, ann, "Storks and pelicans share a pond.", "short.txt")
+
+    names = await found(assembly, ann, "pelicans", limit=5, max_per_document=1)
+
+    assert sorted(names) == ["long.txt", "short.txt"]
+
+
+async def test_scores_fall(assembly: Assembly, ann: Actor) -> None:
+    """No passage has a higher score than the one before it."""
+    for number in range(6):
+        await upload(assembly, ann, f"pelican {'harbour ' * number} {number}", f"{number}.txt")
+
+    outcome = await assembly.use_cases.search(ann, query="pelican harbour")
+
+    scores = [passage.score for passage in outcome.passages]
+    assert len(scores) == 6
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_a_passage_that_the_database_does_not_know(assembly: Assembly, ann: Actor) -> None:
+    """A document that was deleted is gone at once, though the index still holds it."""
+    document = await upload(assembly, ann, "A pelican.", "gone.txt")
+    await upload(assembly, ann, "Another pelican.", "here.txt")
+
+    await assembly.use_cases.delete_document(ann, document_id=document.id)  # no worker runs
+
+    assert ["here.txt"] == await found(assembly, ann, "pelican", limit=1)
+
+
+async def test_empty_filters_match_nothing(assembly: Assembly, ann: Actor) -> None:
+    """An empty set of tags is a condition that nothing meets."""
+    await upload(assembly, ann, "A pelican.")
+
+    assert await found(assembly, ann, "pelican", filters=SearchFilters(tags=frozenset())) == []
+
+
+@pytest.mark.parametrize(("query", "limit"), [("  ", 10), ("x" * 10_001, 10), ("x", 0), ("x", 101)])
+async def test_what_cannot_be_asked(assembly: Assembly, ann: Actor, query: str, limit: int) -> None:
+    """Empty and endless queries and limits out of range are refused."""
+    with pytest.raises(InvalidInput):
+        await assembly.use_cases.search(ann, query=query, limit=limit)
