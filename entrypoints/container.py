@@ -31,6 +31,7 @@ from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.limits import RedisLimiter
+from adapters.redis.live import RedisBus
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
@@ -83,6 +84,12 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     changes = RedisAccessChanges(client)
     closing.push_async_callback(changes.aclose)
     return changes
+
+
+def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
+    bus = RedisBus(client)
+    closing.push_async_callback(bus.aclose)
+    return bus
 
 
 def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
@@ -214,6 +221,7 @@ class Container(containers.DeclarativeContainer):
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
+        live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         seal=providers.Singleton(_seal, settings),

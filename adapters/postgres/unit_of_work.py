@@ -15,6 +15,8 @@ from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.rooms import PostgresRooms
+from adapters.postgres.repositories.runs import PostgresRunRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -34,6 +36,8 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -64,6 +68,8 @@ class PostgresUnitOfWork:
     conversations: Conversations
     messages: Messages
     idempotency: IdempotencyKeys
+    runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -85,6 +91,8 @@ class PostgresUnitOfWork:
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
         self.idempotency = PostgresIdempotencyKeys(session)
+        self.runs = PostgresRunRecords(session)
+        self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

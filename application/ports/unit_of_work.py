@@ -17,6 +17,8 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
 
@@ -41,6 +43,8 @@ class UnitOfWork(Protocol):
     conversations: Conversations
     messages: Messages
     idempotency: IdempotencyKeys
+    runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

@@ -18,6 +18,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    rooms,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -43,6 +44,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    rooms.router,
     operations.router,
     pages.router,
 )

@@ -1,10 +1,12 @@
 """`Idempotency-Key` over HTTP: sent twice, made once, answered twice."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
 from tests.fakes.assembly import Assembly
 from tests.http.checker import Contract, events
@@ -128,12 +130,14 @@ async def test_at_once(ada: Member) -> None:
     assert waiting <= {"idempotency_in_progress"}
 
 
-async def _send_everything(member: Member, conversation: str) -> dict[str, httpx.Response]:
+async def _send_everything(member: Member, conversation: str, room: str) -> dict[str, httpx.Response]:
     """Every POST that takes a key, by its operation."""
     bodies: dict[str, tuple[str, dict[str, Any]]] = {
         "createWorkspace": ("/v1/workspaces", {"json": {"name": "Lab"}}),
         "createCollection": ("collections", {"json": {"name": "Papers"}}),
         "createApiKey": ("api-keys", {"json": {"name": "Robot", "scopes": ["read"]}}),
+        "createRoom": ("rooms", {"json": {"name": "Diligence"}}),
+        "publishRoomEvent": (f"rooms/{room}/events", {"json": {"data": {"text": "Look."}}}),
         "startConversation": ("conversations", {"json": {}}),
         "postMessage": (f"conversations/{conversation}/messages", {"json": {"content": "Why?"}}),
         "uploadDocument": ("documents", {"files": {"file": ("a.txt", b"Some words.")}}),
@@ -159,10 +163,14 @@ async def test_every_post_that_makes_something_takes_a_key(contract: Contract) -
 async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, assembly: Assembly) -> None:
     """Wherever the process dies after the work was committed, the next attempt gets the answer of the first."""
     conversation = (await ada.call("POST", "conversations")).json()["id"]
+    room = (await ada.call("POST", "rooms", json={"name": "Lobby"})).json()["id"]
     assembly.begin.database.dies_after_commit = True
-    broken = await _send_everything(ada, conversation)
+    broken = await _send_everything(ada, conversation, room)
     assembly.begin.database.dies_after_commit = False
-    answers = await _send_everything(ada, conversation)
+    end_lost_answers = evolve(assembly.use_cases.end_lost_answers, silence=timedelta())
+    await end_lost_answers()  # the first look only looks
+    assert await end_lost_answers() == 1
+    answers = await _send_everything(ada, conversation, room)
 
     assert {500} == {answer.status_code for answer in broken.values()}
     assert {"true"} == {answer.headers.get("idempotent-replayed") for answer in answers.values()}
@@ -170,6 +178,8 @@ async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, as
     stored = [collection.name for collection in assembly.begin.database.table("collections").values()]
     assert 1 == stored.count("Papers")  # rights to it are learned within a second, which a dead process could not tell
     assert 2 == len((await ada.call("GET", "conversations")).json()["items"])
+    assert 2 == len((await ada.call("GET", "rooms")).json()["items"])
+    assert 1 == len((await ada.call("GET", f"rooms/{room}/events")).json()["items"])
     assert 1 == len((await ada.call("GET", "documents")).json()["items"])
     assert 2 == len((await ada.call("GET", f"conversations/{conversation}/messages")).json()["items"])
 
@@ -177,8 +187,9 @@ async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, as
 async def test_every_post_with_a_key_is_tried(ada: Member, contract: Contract) -> None:
     """The crash is tried on each of them."""
     conversation = (await ada.call("POST", "conversations")).json()["id"]
+    room = (await ada.call("POST", "rooms", json={"name": "Lobby"})).json()["id"]
     with_key = {
         operation["post"]["operationId"] for operation in contract.document["paths"].values() if "post" in operation
     } - WITHOUT
 
-    assert set(await _send_everything(ada, conversation)) == with_key
+    assert set(await _send_everything(ada, conversation, room)) == with_key
