@@ -8,6 +8,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from application.access_memory import AccessMemory, Learned
+from application.auditing import note
 from application.errors import AlreadyExists
 from application.ports.repositories import WorkspaceOfUser
 from application.ports.security import PasswordHasher, Tokens
@@ -15,6 +16,7 @@ from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import ALL_SCOPES, Actor, Role, Scope
 from domain.api_keys import ApiKey
+from domain.audit import Deed
 from domain.errors import (
     EmailTaken,
     Forbidden,
@@ -123,6 +125,10 @@ class CreateUser:
             except AlreadyExists as error:
                 raise EmailTaken("A user with this e-mail exists. Log in instead.") from error
             await found_workspace(work, workspace, owner=user.id, collection_id=CollectionId(self.ids.new()))
+            await note(work, Deed.ACCOUNT_CREATED, user.id, by=Identity(user_id=user.id))
+            await note(
+                work, Deed.WORKSPACE_CREATED, workspace.id, by=Identity(user_id=user.id), workspace_id=workspace.id
+            )
             await work.commit()
         return Registered(user=user, workspace=workspace)
 

@@ -2,11 +2,13 @@
 
 from attrs import frozen
 
+from application.auditing import note
 from application.conversation_access import ConversationAccess, with_readable_citations
 from application.documents import readable_collection
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.conversations import MAX_INSTRUCTIONS_LENGTH, MAX_TITLE_LENGTH, Conversation, Message
 from domain.errors import InvalidInput
 from domain.ids import CollectionId, ConversationId, MessageId
@@ -54,6 +56,7 @@ class StartConversation:
             for collection_id in conversation.collection_ids:
                 await readable_collection(work, actor, collection_id)
             await work.conversations.add(conversation)
+            await note(work, Deed.CONVERSATION_CREATED, conversation.id, by=actor)
             await work.commit(conversation)
         return conversation
 

@@ -9,6 +9,7 @@ from application import (
     answer_reading,
     api_keys,
     asking,
+    auditing,
     authentication,
     conversations,
     deleting,
@@ -166,6 +167,7 @@ class UseCases:
 
     # around every call
     idempotency: Idempotency
+    show_audit_log: auditing.ShowAuditLog
 
     # work that follows
     handle_job: job_handling.HandleJob
@@ -274,6 +276,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         post_message=post,
         read_answer=read,
         idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
+        show_audit_log=auditing.ShowAuditLog(begin=begin),
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
         ask=asking.Ask(start=start, post=post, read=read),
         create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),

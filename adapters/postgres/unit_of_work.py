@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
+from adapters.postgres.repositories.audit import PostgresAuditLog
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
@@ -23,6 +24,7 @@ from adapters.postgres.session import Session
 from application.calls import current_call
 from application.errors import SchemaOutdated
 from application.ports.accounts import ApiKeys, Invitations
+from application.ports.audit import AuditLog
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
@@ -68,6 +70,7 @@ class PostgresUnitOfWork:
     conversations: Conversations
     messages: Messages
     idempotency: IdempotencyKeys
+    audit: AuditLog
     runs: RunRecords
     rooms: Rooms
     jobs: JobQueue
@@ -91,6 +94,7 @@ class PostgresUnitOfWork:
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
         self.idempotency = PostgresIdempotencyKeys(session)
+        self.audit = PostgresAuditLog(session)
         self.runs = PostgresRunRecords(session)
         self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)

@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from application.ports.accounts import ApiKeys, Invitations
+from application.ports.audit import AuditLog
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
@@ -43,6 +44,7 @@ class UnitOfWork(Protocol):
     conversations: Conversations
     messages: Messages
     idempotency: IdempotencyKeys
+    audit: AuditLog
     runs: RunRecords
     rooms: Rooms
     jobs: JobQueue

@@ -8,6 +8,7 @@ from starlette.types import Lifespan
 from entrypoints.http import (
     answers,
     api_keys,
+    audit,
     auth,
     conversations,
     document_content,
@@ -39,6 +40,7 @@ ROUTERS = (
     auth.router,
     api_keys.router,
     workspaces.router,
+    audit.router,
     documents.router,
     document_content.router,
     knowledge.router,

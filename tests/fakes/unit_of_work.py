@@ -21,6 +21,7 @@ from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
+from tests.fakes.audit import FakeAuditLog
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.jobs import FakeJobQueue
@@ -67,6 +68,7 @@ class FakeUnitOfWork:
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
         self.idempotency = FakeIdempotencyKeys(transaction)
+        self.audit = FakeAuditLog(transaction)
         self.runs = FakeRunRecords(transaction)
         self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
