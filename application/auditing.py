@@ -31,6 +31,15 @@ class Somebody(Protocol):
         ...
 
 
+@frozen
+class Person:
+    """Somebody who is in no workspace yet."""
+
+    user_id: UserId
+    api_key_id: ApiKeyId | None = None
+    workspace_id: WorkspaceId | None = None
+
+
 async def note(
     work: UnitOfWork,
     deed: Deed,

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from application.access_memory import AccessMemory, Learned
 from application.auditing import note
 from application.errors import AlreadyExists
+from application.invitations import admit, open_invitation
 from application.ports.repositories import WorkspaceOfUser
 from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids
@@ -102,11 +103,23 @@ class CreateUser:
 
     begin: UnitOfWorkFactory
     passwords: PasswordHasher
+    tokens: Tokens
     clock: Clock
     ids: Ids
 
-    async def __call__(self, *, email: str, password: str, name: str, workspace_name: str | None = None) -> Registered:
-        """`EmailTaken`, `WeakPassword` or `InvalidInput` when it cannot be."""
+    async def __call__(
+        self,
+        *,
+        email: str,
+        password: str,
+        name: str,
+        workspace_name: str | None = None,
+        invitation: str | None = None,
+    ) -> Registered:
+        """`EmailTaken`, `WeakPassword` or `InvalidInput` when it cannot be.
+
+        With the token of an `invitation` they also join its workspace; `NotFound` when it is not for them.
+        """
         address = normalise_email(email)
         person = " ".join(name.split())
         if not person or len(person) > MAX_NAME_LENGTH or not person.isprintable():
@@ -129,6 +142,8 @@ class CreateUser:
             await note(
                 work, Deed.WORKSPACE_CREATED, workspace.id, by=Identity(user_id=user.id), workspace_id=workspace.id
             )
+            if invitation is not None:
+                await admit(work, self.tokens.digest(invitation), user, now=now)
             await work.commit()
         return Registered(user=user, workspace=workspace)
 
@@ -154,19 +169,32 @@ async def found_workspace(
 
 @frozen(kw_only=True)
 class Register:
-    """Make an account for whoever asks, where the installation allows it."""
+    """Make an account for whoever asks, where the installation allows it.
 
+    - Where it takes invited people only, the token of an invitation to this e-mail is needed.
+    - With such a token the new user also joins the workspace that invites them.
+    """
+
+    begin: UnitOfWorkFactory
     create_user: CreateUser
+    tokens: Tokens
+    clock: Clock
     mode: RegistrationMode
 
-    async def __call__(self, *, email: str, password: str, name: str) -> Registered:
-        """`Forbidden` with code `registration_closed` unless registration is open."""
-        if self.mode is not RegistrationMode.OPEN:
+    async def __call__(self, *, email: str, password: str, name: str, invitation: str | None = None) -> Registered:
+        """`Forbidden` (`registration_closed`), `NotFound` (`invalid_invitation`), or as `CreateUser`."""
+        if self.mode is RegistrationMode.CLOSED or (self.mode is RegistrationMode.INVITE and invitation is None):
             raise Forbidden(
-                "This installation does not take new accounts from the outside. Ask an administrator for one.",
+                "This installation does not take new accounts from the outside. Ask an administrator for one."
+                if self.mode is RegistrationMode.CLOSED
+                else "This installation takes invited people only. Ask for an invitation.",
                 code="registration_closed",
             )
-        return await self.create_user(email=email, password=password, name=name)
+        if invitation is not None:  # before a hash is made for nobody
+            async with self.begin(None) as work:
+                now = self.clock.now()
+                await open_invitation(work, self.tokens.digest(invitation), email=normalise_email(email), now=now)
+        return await self.create_user(email=email, password=password, name=name, invitation=invitation)
 
 
 @frozen(kw_only=True)

@@ -10,6 +10,7 @@ from application.ports.jobs import (
     DescribeDocument,
     EraseDeleted,
     EraseDocument,
+    EraseWorkspace,
     IngestDocument,
     ReconcileWorkspace,
     ReindexWorkspace,
@@ -17,6 +18,7 @@ from application.ports.jobs import (
 )
 from application.reconciling import Reconcile
 from application.reindexing import QueueReindex
+from application.workspace_erasure import EraseRemains
 from domain.documents import Document, Failure, FailureCode, Stage
 
 
@@ -30,6 +32,7 @@ class HandleJob:
     describe: Describe
     reindex: QueueReindex
     reconcile: Reconcile
+    erase_workspace: EraseRemains
 
     async def __call__(self, job: AnyJob) -> None:
         """Do it; what is raised is for the queue to try again."""
@@ -44,6 +47,8 @@ class HandleJob:
                 await self.describe(job)
             case ReindexWorkspace():
                 await self.reindex(job)
+            case EraseWorkspace():
+                await self.erase_workspace(job)
             case ReconcileWorkspace():
                 await self.reconcile(job.workspace_id, repair=True)
 
@@ -52,6 +57,7 @@ class HandleJob:
         if isinstance(job, IngestDocument):
             now = self.ingest.clock.now()
             await settle(self.ingest.begin, job, lambda document: document.failed(_reason(document, error), now))
+            await self.ingest.news.tell(job.document_id)
 
 
 def _reason(document: Document, error: Exception) -> Failure:

@@ -61,8 +61,7 @@ class LogIn:
         fits = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not fits or not user.is_active:
             async with self.begin(None) as work:  # for an unknown one too, so that both take as long
-                known = Identity(user_id=user.id) if user else None
-                await note(work, Deed.ACCOUNT_LOGIN_FAILED, user.id if user else None, by=known)
+                await note(work, Deed.ACCOUNT_LOGIN_FAILED, user.id if user else None, by=None)
                 await work.commit()
             raise InvalidCredentials("The e-mail or the password is wrong.")
         rehashed = await self.passwords.hash(password) if self.passwords.needs_rehash(user.password_hash) else None

@@ -1,36 +1,50 @@
 """Everything the application can do, in one typed object that every host is given."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application import (
+    administration,
     answer_reading,
     api_keys,
     asking,
     auditing,
     authentication,
+    collection_access,
+    conversation_export,
     conversations,
     deleting,
     document_contents,
     documents,
     erasure,
+    feedback,
     ingestion,
+    invitations,
     job_handling,
+    joining,
     knowledge,
     local,
     login_sessions,
     maintenance,
+    members,
     reconciling,
     reindexing,
     rooms,
+    rooms_access,
     rooms_events,
+    rooms_feed,
+    rooms_sweep,
     tickets,
     uploads,
+    usage,
+    workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
+from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
@@ -41,14 +55,18 @@ from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
+from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
+from application.sources import FindSources
+from domain.usage import Price
 
 MIB: Final = 1024 * 1024
 
@@ -62,11 +80,13 @@ class Ports:
     media_types: MediaTypes
     parser: Parser
     tokens_of_text: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    news: DocumentNews
     live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
@@ -87,6 +107,9 @@ class Policy:
     registration: RegistrationMode = RegistrationMode.OPEN
     max_upload_bytes: int = 100 * MIB
     max_answer_tokens: int = 4096
+    answer_timeout: timedelta = timedelta(minutes=10)
+    answer_limits: AnswerLimits = field(factory=AnswerLimits)
+    prices: Mapping[str, Price] = field(factory=dict)  # by model
 
 
 @frozen(kw_only=True)
@@ -115,15 +138,31 @@ class UseCases:
     show_api_key: api_keys.ShowApiKey
     revoke_api_key: api_keys.RevokeApiKey
 
+    list_users: administration.ListUsers
+    set_password: administration.SetPassword
+    disable_user: administration.DisableUser
+    set_role: administration.SetRole
+
     # workspaces and collections
     create_workspace: workspaces.CreateWorkspace
     show_workspace: workspaces.ShowWorkspace
     rename_workspace: workspaces.RenameWorkspace
+    delete_workspace: joining.DeleteWorkspace
+    list_members: members.ListMembers
+    change_role: members.ChangeRole
+    remove_member: members.RemoveMember
+    invite: invitations.Invite
+    list_invitations: invitations.ListInvitations
+    show_invitation: invitations.ShowInvitation
+    withdraw_invitation: invitations.WithdrawInvitation
+    accept_invitation: joining.AcceptInvitation
     create_collection: workspaces.CreateCollection
     list_collections: workspaces.ListCollections
     show_collection: workspaces.ShowCollection
     find_collection: workspaces.FindCollection
     change_collection: workspaces.ChangeCollection
+    list_reader: collection_access.ListReader
+    unlist_reader: collection_access.UnlistReader
     delete_collection: deleting.DeleteCollection
 
     # documents
@@ -146,13 +185,20 @@ class UseCases:
     # chat
     start_conversation: conversations.StartConversation
     show_conversation: conversations.ShowConversation
+    change_conversation: conversations.ChangeConversation
+    delete_conversation: conversations.DeleteConversation
+    export_conversation: conversation_export.ExportConversation
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
     post_message: asking.PostMessage
     read_answer: answer_reading.ReadAnswer
     cancel_answer: asking.CancelAnswer
+    regenerate_answer: asking.RegenerateAnswer
+    rate_answer: feedback.RateAnswer
     ask: asking.Ask
+
+    show_usage: usage.ShowUsage
 
     # rooms
     create_room: rooms.CreateRoom
@@ -168,6 +214,12 @@ class UseCases:
     # around every call
     idempotency: Idempotency
     show_audit_log: auditing.ShowAuditLog
+    # the live side of rooms
+    identify_live: rooms_access.IdentifyLive
+    enter_room: rooms_access.EnterRoom
+    check_standing: rooms_access.CheckStanding
+    room_feeds: rooms_feed.RoomFeeds
+    watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
 
     # work that follows
     handle_job: job_handling.HandleJob
@@ -176,6 +228,8 @@ class UseCases:
     reconcile_all: reconciling.ReconcileAll
     end_lost_answers: EndLostAnswers
 
+    document_news: DocumentNews  # for whoever follows a document
+
     answer_runs: AnswerRuns  # for the host to close before it goes
 
 
@@ -183,22 +237,40 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     """All use cases on these ports: production, tests and other hosts are built by this one function."""
     begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
     memory = AccessMemory(changes)
-    create_user = authentication.CreateUser(begin=begin, passwords=ports.passwords, clock=clock, ids=ids)
+    create_user = authentication.CreateUser(
+        begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
+    )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
     access = ConversationAccess()
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
-        begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
+        begin=begin,
+        find=FindSources(begin=begin, search=search),
+        model=ports.model,
+        clock=clock,
+        log=ports.log,
+        max_tokens=policy.max_answer_tokens,
+        timeout=policy.answer_timeout,
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
+    post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
+    authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
+    redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
+    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
+    sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
-    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    erase = erasure.Erase(
+        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
+    )
     return UseCases(
         create_user=create_user,
-        register=authentication.Register(create_user=create_user, mode=policy.registration),
+        register=authentication.Register(
+            begin=begin, create_user=create_user, tokens=ports.tokens, clock=clock, mode=policy.registration
+        ),
         log_in=login_sessions.LogIn(
             begin=begin,
             passwords=ports.passwords,
@@ -223,25 +295,40 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock),
+        authenticate=authenticate,
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
         issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
-        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        redeem_ticket=redeem,
         create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
         revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
+        list_users=administration.ListUsers(begin=begin),
+        set_password=administration.SetPassword(begin=begin, passwords=ports.passwords, changes=changes, clock=clock),
+        disable_user=administration.DisableUser(begin=begin, changes=changes, clock=clock),
+        set_role=administration.SetRole(begin=begin, changes=changes, clock=clock),
         create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
         show_workspace=workspaces.ShowWorkspace(begin=begin),
         rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
+        delete_workspace=joining.DeleteWorkspace(begin=begin, changes=changes, clock=clock),
+        list_members=members.ListMembers(begin=begin),
+        change_role=members.ChangeRole(begin=begin, changes=changes),
+        remove_member=members.RemoveMember(begin=begin, changes=changes),
+        invite=invitations.Invite(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
+        list_invitations=invitations.ListInvitations(begin=begin),
+        show_invitation=invitations.ShowInvitation(begin=begin),
+        withdraw_invitation=invitations.WithdrawInvitation(begin=begin),
+        accept_invitation=joining.AcceptInvitation(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
         create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
         list_collections=workspaces.ListCollections(begin=begin),
         show_collection=workspaces.ShowCollection(begin=begin),
         find_collection=workspaces.FindCollection(begin=begin),
         change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
         delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
+        list_reader=collection_access.ListReader(begin=begin, changes=changes),
+        unlist_reader=collection_access.UnlistReader(begin=begin, changes=changes),
         upload_document=uploads.UploadDocument(
             begin=begin,
             files=ports.files,
@@ -270,6 +357,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         search=search,
         start_conversation=start,
         show_conversation=conversations.ShowConversation(begin=begin, access=access),
+        change_conversation=conversations.ChangeConversation(begin=begin, access=access, clock=clock),
+        delete_conversation=conversations.DeleteConversation(begin=begin, access=access),
+        export_conversation=conversation_export.ExportConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
         list_messages=conversations.ListMessages(begin=begin, access=access),
         show_message=conversations.ShowMessage(begin=begin, access=access),
@@ -278,7 +368,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
         show_audit_log=auditing.ShowAuditLog(begin=begin),
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
+        rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
+        show_usage=usage.ShowUsage(begin=begin, clock=clock, prices=policy.prices),
         create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
         list_rooms=rooms.ListRooms(begin=begin),
         show_room=rooms.ShowRoom(begin=begin),
@@ -288,27 +381,36 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
         publish_event=rooms_events.PublishEvent(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
+        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
+        enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
+        check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
+        room_feeds=feeds,
+        watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
                 parser=ports.parser,
                 tokens=ports.tokens_of_text,
+                languages=ports.languages,
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,
+                news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=erasure.Erase(
-                begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
-            ),
+            erase=erase,
             describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            erase_workspace=workspace_erasure.EraseRemains(
+                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
+            ),
             reindex=reindexing.QueueReindex(begin=begin, clock=clock),
             reconcile=reconcile,
         ),
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        document_news=ports.news,
         end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from domain.access import Role
-from domain.errors import Conflict, InvalidInput
+from domain.errors import Conflict, Forbidden, InvalidInput
 from domain.ids import CollectionId, UserId, WorkspaceId
 from domain.times import aware
 
@@ -50,6 +50,18 @@ class Membership:
     user_id: UserId
     role: Role
     joined_at: datetime = field(validator=aware)
+
+
+def check_role_change(*, by: Role, present: Role, to: Role | None, is_only_owner: bool) -> None:
+    """Whether a member may get the role `to`, or leave (None), by the hand of somebody with the role `by`.
+
+    `Forbidden` when somebody other than an owner makes an owner or touches one; `Conflict` with code `last_owner`
+    when the workspace would be nobody's.
+    """
+    if Role.OWNER in {present, to} and by is not Role.OWNER:
+        raise Forbidden("Only owners make owners, change them or remove them.")
+    if present is Role.OWNER and to is not Role.OWNER and is_only_owner:
+        raise Conflict("A workspace needs an owner. Make somebody else one first.", code="last_owner")
 
 
 class Visibility(StrEnum):

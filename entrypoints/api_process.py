@@ -15,6 +15,8 @@ async def run(descriptor: int) -> None:
     from entrypoints.keeping import ending_lost_answers
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
+    from entrypoints.websocket.frames import MAX_FRAME_BYTES
+    from entrypoints.websocket.protocol import RoomsProtocol
 
     settings = load_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
@@ -25,13 +27,15 @@ async def run(descriptor: int) -> None:
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                 """Open streams end with their answers, so those end first."""
                 runs.end_soon()
+                await app.state.live.drain()
                 await super().shutdown(sockets)
 
         rates = Rates()
         if settings.rate_limits:
             rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
+        app = create_app(host.container, metrics=host.container.metrics(), rates=rates)
         config = uvicorn.Config(
-            create_app(host.container, metrics=host.container.metrics(), rates=rates),
+            app,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             log_config=None,
@@ -41,6 +45,10 @@ async def run(descriptor: int) -> None:
             timeout_keep_alive=75,
             loop="uvloop",
             http="httptools",
+            ws=RoomsProtocol,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,  # the protocol has pings of its own
         )
         async with ending_lost_answers(host.use_cases.end_lost_answers):
             await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])

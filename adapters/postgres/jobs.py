@@ -17,6 +17,7 @@ from application.ports.jobs import (
     DescribeDocument,
     EraseDeleted,
     EraseDocument,
+    EraseWorkspace,
     IngestDocument,
     ReconcileWorkspace,
     ReindexWorkspace,
@@ -28,6 +29,7 @@ KINDS: Final[dict[str, Callable[..., AnyJob]]] = {
     "remove_old_revisions": RemoveOldRevisions,
     "erase_document": EraseDocument,
     "describe_document": DescribeDocument,
+    "erase_workspace": EraseWorkspace,
     "erase_deleted": EraseDeleted,
     "reindex_workspace": ReindexWorkspace,
     "reconcile_workspace": ReconcileWorkspace,
@@ -60,6 +62,7 @@ class PostgresJobQueue:
                 [priority(job) for job in jobs],
                 [delay for _ in jobs],
                 [dedupe_key(job) for job in jobs],
+                [{"flow": str(job.workspace_id)} for job in jobs],
                 on_conflict="skip",
             )
 
@@ -103,7 +106,7 @@ def dedupe_key(job: AnyJob) -> str | None:
             return f"reindex/{workspace_id}"
         case ReconcileWorkspace(workspace_id=workspace_id):
             return f"reconcile/{workspace_id}"
-        case DescribeDocument() | EraseDeleted():
+        case DescribeDocument() | EraseDeleted() | EraseWorkspace():
             return None
 
 

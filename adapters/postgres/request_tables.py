@@ -50,4 +50,5 @@ audit_log = Table(
     Column("request_id", Text, nullable=True),
     Index("ix_audit_log_workspace_id_number", "workspace_id", "number"),
     Index("ix_audit_log_user_id_number", "user_id", "number", postgresql_where=text("workspace_id IS NULL")),
+    Index("ix_audit_log_resource_id_number", "resource_id", "number", postgresql_where=text("workspace_id IS NULL")),
 )

@@ -18,6 +18,7 @@ from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.rooms import PostgresRooms
 from adapters.postgres.repositories.runs import PostgresRunRecords
+from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -40,6 +41,7 @@ from application.ports.repositories import (
 )
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -72,6 +74,7 @@ class PostgresUnitOfWork:
     idempotency: IdempotencyKeys
     audit: AuditLog
     runs: RunRecords
+    usage: UsageRecords
     rooms: Rooms
     jobs: JobQueue
 
@@ -96,6 +99,7 @@ class PostgresUnitOfWork:
         self.idempotency = PostgresIdempotencyKeys(session)
         self.audit = PostgresAuditLog(session)
         self.runs = PostgresRunRecords(session)
+        self.usage = PostgresUsageRecords(session)
         self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self

@@ -36,17 +36,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_log")),
     )
     op.create_index("ix_audit_log_workspace_id_number", "audit_log", ["workspace_id", "number"], unique=False)
-    op.create_index(
-        "ix_audit_log_user_id_number",
-        "audit_log",
-        ["user_id", "number"],
-        unique=False,
-        postgresql_where=sa.text("workspace_id IS NULL"),
-    )
+    for column in ("user_id", "resource_id"):
+        op.create_index(
+            f"ix_audit_log_{column}_number",
+            "audit_log",
+            [column, "number"],
+            unique=False,
+            postgresql_where=sa.text("workspace_id IS NULL"),
+        )
     op.execute("ALTER TABLE audit_log ENABLE ROW LEVEL SECURITY")
     op.execute(
         f"CREATE POLICY audit_log_of_workspace ON audit_log FOR SELECT TO {ROLE} "
-        f"USING (workspace_id = {WORKSPACE} OR (workspace_id IS NULL AND user_id IN ({MEMBERS})))"
+        f"USING (workspace_id = {WORKSPACE} OR "
+        f"(workspace_id IS NULL AND (user_id IN ({MEMBERS}) OR resource_id IN ({MEMBERS}))))"
     )
     op.execute(
         f"CREATE POLICY audit_log_written ON audit_log FOR INSERT TO {ROLE} WITH CHECK (workspace_id = {WORKSPACE})"

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261123_idempotency"
-down_revision = "2026_11_23_rooms"
+down_revision = "20261123_feedback_usage"
 branch_labels = None
 depends_on = None
 

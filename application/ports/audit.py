@@ -14,5 +14,5 @@ class AuditLog(Protocol):
         ...
 
     async def page(self, workspace_id: WorkspaceId, *, limit: int, before: int | None = None) -> list[AuditEntry]:
-        """Newest first: deeds in the workspace, and what its present members did with their accounts."""
+        """Newest first: deeds in the workspace, and what was done by or to its present members' accounts."""
         ...

@@ -62,11 +62,17 @@ class ReconcileWorkspace(Job):
     """Compare what the stores hold of the workspace, and mend it."""
 
 
+@frozen(kw_only=True)
+class EraseWorkspace(Job):
+    """Take a deleted workspace out of index, database and file store. Never dropped for an equal one."""
+
+
 AnyJob = (
     IngestDocument
     | RemoveOldRevisions
     | EraseDocument
     | DescribeDocument
+    | EraseWorkspace
     | EraseDeleted
     | ReindexWorkspace
     | ReconcileWorkspace

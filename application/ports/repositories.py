@@ -20,6 +20,7 @@ from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
 from domain.erasure import Erasure
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -118,6 +119,17 @@ class OwnedWorkspace:
     owner: UserId
 
 
+@frozen(kw_only=True)
+class Member:
+    """A member as the others see them."""
+
+    user_id: UserId
+    name: str
+    email: str
+    role: Role
+    joined_at: datetime
+
+
 class Workspaces(Protocol):
     """Workspaces and memberships."""
 
@@ -151,6 +163,42 @@ class Workspaces(Protocol):
 
     async def add_member(self, membership: Membership) -> None:
         """A new place; `AlreadyExists` when they have one."""
+        ...
+
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        """By id, as it stands now; nobody else who locks it goes on before the transaction ends."""
+        ...
+
+    async def named(self, name: str) -> list[Workspace]:
+        """Those with this exact name or id that have members, oldest first."""
+        ...
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        """In the order in which they joined."""
+        ...
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        """One of them."""
+        ...
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """Owners who are not disabled."""
+        ...
+
+    async def save_member(self, membership: Membership) -> None:
+        """Another role for somebody who belongs to it."""
+        ...
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        """With their places in collections, their keys and the invitations they made. Nobody there: no error."""
+        ...
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """All of them, in the same way; who they were."""
+        ...
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        """Remove a workspace that was deleted, with every row of it. False when there is none such."""
         ...
 
 
@@ -191,6 +239,14 @@ class Collections(Protocol):
         """All open ones, and the restricted ones that list the user; every one for admins and owners."""
         ...
 
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        """List a member for it; `ConcurrentChange` when they are none any more. Twice is once."""
+        ...
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        """Take them off the list; nobody there is no error."""
+        ...
+
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
         """Documents that are not deleted; collections without any are 0."""
         ...
@@ -214,6 +270,15 @@ class DocumentQuery:
     tag: str | None = None
     text: str | None = None  # in title or filename, any case
     sort: DocumentSort = DocumentSort.NEWEST
+
+
+@frozen(kw_only=True)
+class DocumentTotals:
+    """What is stored of a workspace's documents, deleted ones left out."""
+
+    documents: int
+    bytes: int  # of the original files
+    chunks: int  # of live revisions
 
 
 @frozen(kw_only=True)
@@ -267,6 +332,10 @@ class Documents(Protocol):
         self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """A page in the query's order, ties by id."""
+        ...
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        """How many there are, and how much of them is stored."""
         ...
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
@@ -374,9 +443,19 @@ class Conversations(Protocol):
         ...
 
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
-        """Newest first."""
+        """Newest first; with `text` those whose title or one of whose messages holds it, in any case."""
+        ...
+
+    async def remove(self, conversation_id: ConversationId) -> None:
+        """Gone with its messages, their runs and what people thought of them; nothing where it is missing."""
         ...
 
 
@@ -393,6 +472,14 @@ class Messages(Protocol):
 
     async def save(self, message: Message) -> bool:
         """The present state. False, and nothing changes, when the stored one is already over or missing."""
+        ...
+
+    async def rate(self, feedback: Feedback) -> None:
+        """What somebody thinks of a message, in place of what they thought before."""
+        ...
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        """What people think of it, oldest first."""
         ...
 
     async def page(

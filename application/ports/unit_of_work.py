@@ -20,6 +20,7 @@ from application.ports.repositories import (
 )
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from domain.ids import WorkspaceId
 
 
@@ -46,6 +47,7 @@ class UnitOfWork(Protocol):
     idempotency: IdempotencyKeys
     audit: AuditLog
     runs: RunRecords
+    usage: UsageRecords
     rooms: Rooms
     jobs: JobQueue
 

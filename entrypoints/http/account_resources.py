@@ -3,13 +3,16 @@
 from typing import Any
 
 from application.api_keys import MadeKey
+from application.invitations import MadeInvitation
+from application.ports.repositories import Member
 from application.tickets import Ticket
 from application.views import time_view
 from domain.access import Scope
 from domain.api_keys import ApiKey
 from domain.ids import SessionId
+from domain.invitations import Invitation
 from domain.users import LoginSession
-from entrypoints.http.resources import Resource
+from entrypoints.http.resources import Resource, RoleName
 
 
 class SessionOut(Resource):
@@ -99,3 +102,76 @@ def api_key_view(key: ApiKey) -> dict[str, Any]:
 def made_key_view(made: MadeKey) -> dict[str, Any]:
     """A key with its secret."""
     return {**api_key_view(made.key), "key": made.secret}
+
+
+class MemberUserOut(Resource):
+    """A member's person."""
+
+    id: str
+    name: str
+    email: str
+
+
+class MemberOut(Resource):
+    """Somebody's place in a workspace."""
+
+    user: MemberUserOut
+    role: RoleName
+    joined_at: str
+
+
+class MembersOut(Resource):
+    """A page of members."""
+
+    items: list[MemberOut]
+    next_cursor: str | None
+
+
+def member_view(member: Member) -> dict[str, Any]:
+    """A member."""
+    return {
+        "user": {"id": str(member.user_id), "name": member.name, "email": member.email},
+        "role": member.role.label,
+        "joined_at": time_view(member.joined_at),
+    }
+
+
+class InvitationOut(Resource):
+    """An open invitation without its token."""
+
+    id: str
+    email: str
+    role: RoleName
+    invited_by: str
+    created_at: str
+    expires_at: str
+
+
+class MadeInvitationOut(InvitationOut):
+    """A new invitation with its token, shown this once."""
+
+    token: str
+
+
+class InvitationsOut(Resource):
+    """A page of invitations."""
+
+    items: list[InvitationOut]
+    next_cursor: str | None
+
+
+def invitation_view(invitation: Invitation) -> dict[str, Any]:
+    """An invitation, without anything secret."""
+    return {
+        "id": str(invitation.id),
+        "email": invitation.email,
+        "role": invitation.role.label,
+        "invited_by": str(invitation.invited_by),
+        "created_at": time_view(invitation.created_at),
+        "expires_at": time_view(invitation.expires_at),
+    }
+
+
+def made_invitation_view(made: MadeInvitation) -> dict[str, Any]:
+    """An invitation with its token."""
+    return {**invitation_view(made.invitation), "token": made.token}

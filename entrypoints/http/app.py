@@ -1,8 +1,12 @@
 """The HTTP application."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
 from entrypoints.http import (
@@ -15,17 +19,22 @@ from entrypoints.http import (
     documents,
     errors,
     knowledge,
+    members,
     middleware,
     openapi,
     operations,
     pages,
     rooms,
+    usage,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
 from entrypoints.http.limits import BodyLimit
 from entrypoints.http.rates import Rates
 from entrypoints.telemetry import Metrics
+from entrypoints.websocket import asyncapi
+from entrypoints.websocket.endpoint import PATH, LiveEndpoint
+from entrypoints.websocket.metrics import LiveMetrics
 
 DESCRIPTION = """\
 Documents become knowledge that people and Claude search and question with citations that can be checked.
@@ -40,12 +49,14 @@ ROUTERS = (
     auth.router,
     api_keys.router,
     workspaces.router,
+    members.router,
     audit.router,
     documents.router,
     document_content.router,
     knowledge.router,
     conversations.router,
     answers.router,
+    usage.router,
     rooms.router,
     operations.router,
     pages.router,
@@ -60,6 +71,19 @@ def version() -> str:
         return "0"
 
 
+def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[FastAPI]:
+    """What looks after live connections runs inside of what the host runs."""
+
+    @asynccontextmanager
+    async def both(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+        async with AsyncExitStack() as stack:
+            state = await stack.enter_async_context(lifespan(app)) if lifespan else None
+            await stack.enter_async_context(live.running())
+            yield state
+
+    return both
+
+
 def create_app(
     container: Container,
     *,
@@ -72,6 +96,8 @@ def create_app(
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
     without them the application has its own. Without `rates` nobody is refused for calling too often.
     """
+    metrics = metrics or Metrics()
+    live = LiveEndpoint(container, LiveMetrics(metrics.registry))
     app = FastAPI(
         title="Reading Room",
         version=version(),
@@ -80,14 +106,17 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=beside(live, lifespan),
     )
     app.state.container = container
-    app.state.metrics = metrics = metrics or Metrics()
     app.state.rates = rates or Rates()
+    app.state.metrics = metrics
+    app.state.live = live
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.append(asyncapi.route)
+    app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
     errors.install(app)
     app.add_middleware(BodyLimit)
     origins = container.settings().allowed_origins

@@ -45,12 +45,14 @@ Attempt = Annotated[
     operation_id="register",
     summary="Make an account",
     description=about(authentication.Register, authentication.CreateUser),
-    responses=problems(403, 409),
+    responses=problems(403, 404, 409),
     dependencies=[Depends(charge_open)],
 )
 async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     """Make an account."""
-    registered = await use_cases.register(email=body.email, password=body.password, name=body.name)
+    registered = await use_cases.register(
+        email=body.email, password=body.password, name=body.name, invitation=body.invitation_token
+    )
     content = {
         "user": user_view(registered.user),
         "workspace": workspace_view(registered.workspace, Role.OWNER),

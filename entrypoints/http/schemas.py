@@ -60,6 +60,9 @@ class RegisterBody(Body):
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000, description="At least 12 characters, none of the common ones.")
     name: str = Field(max_length=1000)
+    invitation_token: str | None = Field(
+        default=None, min_length=1, max_length=1000, description="To join the workspace that invites this e-mail."
+    )
 
 
 class LogInBody(Body):
@@ -93,6 +96,31 @@ class ApiKeyBody(Body):
     scopes: list[Scope] = Field(max_length=20)
     expires_at: AwareDatetime | None = Field(default=None, description="For ever when left out.")
     collection_ids: Identifiers | None = Field(default=None, description="All that you may read when left out.")
+
+
+RoleWord = Literal["owner", "admin", "editor", "viewer"]
+
+
+class RoleBody(Body):
+    """Another role."""
+
+    model_config = example(role="editor")
+    role: RoleWord
+
+
+class InvitationBody(Body):
+    """An invitation."""
+
+    model_config = example(email="grace@example.org", role="editor")
+    email: str = Field(max_length=1000)
+    role: RoleWord
+
+
+class InvitationTokenBody(Body):
+    """The token of an invitation."""
+
+    model_config = example(token="rri_l0ngAndRand0m")  # noqa: S106 an example
+    token: str = Field(min_length=1, max_length=1000)
 
 
 class NameBody(Body):
@@ -185,6 +213,14 @@ class MessageBody(Body):
     parent_id: UUID | None = Field(default=None, description="The message it follows; the youngest when left out.")
     use_knowledge: bool = True
     filters: FiltersBody | None = None
+
+
+class FeedbackBody(Body):
+    """What you think of an answer."""
+
+    model_config = example(rating="up", comment="The second source is just what I needed.")
+    rating: Literal["up", "down"]
+    comment: str | None = None
 
 
 Sort = Literal["-created_at", "created_at", "title"]

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from application import deleting, workspaces
+from application import deleting, joining, workspaces
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
@@ -100,6 +100,21 @@ async def rename_workspace(
     """Rename a workspace."""
     shown = await use_cases.rename_workspace(actor, name=body.name, version=expected_version(if_match))
     return versioned(workspace_view(shown.workspace, shown.role))
+
+
+@router.delete(
+    WORKSPACE,
+    status_code=204,
+    operation_id="deleteWorkspace",
+    summary="Erase a workspace",
+    description=about(joining.DeleteWorkspace),
+    tags=["workspaces"],
+    responses=problems(409, 412),
+)
+async def delete_workspace(use_cases: UseCasesDep, actor: ActorDep, if_match: IfMatch = None) -> Response:
+    """Erase a workspace."""
+    await use_cases.delete_workspace(actor, version=expected_version(if_match))
+    return Response(status_code=204)
 
 
 @router.get(

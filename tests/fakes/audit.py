@@ -30,7 +30,10 @@ class FakeAuditLog:
         found = [
             entry
             for entry in stored
-            if (entry.workspace_id == workspace_id or (entry.workspace_id is None and entry.user_id in members))
+            if (
+                entry.workspace_id == workspace_id
+                or (entry.workspace_id is None and {entry.user_id, entry.resource_id} & members)
+            )
             and (before is None or entry.number < before)
         ]
         return sorted(found, key=lambda entry: -entry.number)[:limit]

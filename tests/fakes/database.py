@@ -24,6 +24,7 @@ COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "document
 API_KEYS, INVITATIONS = "api_keys", "invitations"
 ERASURES = "erasures"
 CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
+FEEDBACK, USAGE = "feedback", "usage"
 ROOMS, ROOM_MEMBERS, ROOM_EVENTS = "rooms", "room_members", "room_events"
 
 
@@ -135,6 +136,14 @@ class FakeTransaction:
     def delete(self, table: str, key: Hashable) -> None:
         """Remove a row."""
         self._writes[table, key] = None
+
+    def wipe(self, workspace_id: WorkspaceId) -> None:
+        """Remove a workspace and every row that belongs to it, as foreign keys do."""
+        written = {place: row for place, row in self._writes.items() if row is not None}
+        stored = {(table, key): row for table, rows in self.database.tables.items() for key, row in rows.items()}
+        for (table, key), row in (stored | written).items():
+            if table != ERASURES and _workspace_of(table, row) == workspace_id:
+                self._writes[table, key] = None
 
     async def add(self, table: str, key: Hashable, row: Any, **unique: Hashable) -> None:
         """Write a new row unless it, or one with the same unique value, exists. `unique`: constraint → value."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define, field
 
-from application.ports.jobs import AnyJob, DescribeDocument, EraseDeleted
+from application.ports.jobs import AnyJob, DescribeDocument, EraseDeleted, EraseWorkspace
 from tests.fakes.database import FakeDatabase, FakeTransaction, QueuedJob
 
 
@@ -20,7 +20,7 @@ class FakeJobQueue:
         self._transaction.database.check()
         for job in jobs:
             waiting = [queued.job for queued in (*self._transaction.database.jobs, *self._transaction.jobs)]
-            if job not in waiting or isinstance(job, DescribeDocument | EraseDeleted):
+            if job not in waiting or isinstance(job, DescribeDocument | EraseDeleted | EraseWorkspace):
                 self._transaction.jobs.append(QueuedJob(job, delay.total_seconds() if delay else 0.0))
 
 

@@ -14,7 +14,9 @@ from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
     DocumentState,
+    DocumentTotals,
     LivePassage,
+    Member,
     OwnedWorkspace,
     WorkspaceOfUser,
 )
@@ -22,6 +24,7 @@ from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
 from domain.erasure import Erasure
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -36,19 +39,24 @@ from domain.passages import Chunk, DocumentRef, Page
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
 from tests.fakes.database import (
+    API_KEYS,
     CHUNKS,
     COLLECTIONS,
     CONVERSATIONS,
     DOCUMENTS,
     ERASURES,
+    FEEDBACK,
+    INVITATIONS,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
     READERS,
+    RUNS,
     SESSIONS,
     USERS,
     WORKSPACES,
     FakeTransaction,
+    Reader,
     StoredChunk,
     StoredPage,
     unique_values,
@@ -235,6 +243,71 @@ class FakeWorkspaces(FakeRepository):
     async def add_member(self, membership: Membership) -> None:
         await self._rows.add(MEMBERSHIPS, (membership.workspace_id, membership.user_id), membership)
 
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        await self._rows.lock(WORKSPACES, workspace_id)
+        return await self.get(workspace_id)
+
+    async def named(self, name: str) -> list[Workspace]:
+        peopled = {place.workspace_id for place in self._rows.rows(MEMBERSHIPS)}
+        fitting = [
+            one
+            for one in self._rows.rows(WORKSPACES)
+            if one.id in peopled and name.lower() in {one.name.lower(), str(one.id)}
+        ]
+        exact = [one for one in fitting if name == one.name or name.lower() == str(one.id)]
+        return [self._rows.saw(one) for one in sorted(exact, key=lambda one: (one.created_at, one.id))]
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        places = [one for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        ordered = sorted(places, key=lambda one: (one.joined_at, one.user_id))
+        if after is not None:
+            last = await self.membership(workspace_id, after)
+            border = (last.joined_at, last.user_id) if last else None
+            ordered = [one for one in ordered if border is not None and (one.joined_at, one.user_id) > border]
+        return [self._member(one) for one in ordered[:limit]]
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        place = await self.membership(workspace_id, user_id)
+        return self._member(place) if place else None
+
+    def _member(self, place: Membership) -> Member:
+        user = self._by_id(USERS, place.user_id)
+        return Member(user_id=user.id, name=user.name, email=user.email, role=place.role, joined_at=place.joined_at)
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        active = {user.id for user in self._rows.rows(USERS) if user.is_active}
+        places = [one for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        return [one.user_id for one in places if one.role is Role.OWNER and one.user_id in active]
+
+    async def save_member(self, membership: Membership) -> None:
+        await self._rows.lock(MEMBERSHIPS, (membership.workspace_id, membership.user_id))
+        present = await self.membership(membership.workspace_id, membership.user_id)
+        if present is not None:
+            key = (membership.workspace_id, membership.user_id)
+            self._rows.put(MEMBERSHIPS, key, evolve(present, role=membership.role))
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        await self._rows.lock(MEMBERSHIPS, (workspace_id, user_id))
+        self._rows.delete(MEMBERSHIPS, (workspace_id, user_id))
+        for table, holder in ((READERS, "user_id"), (API_KEYS, "user_id"), (INVITATIONS, "invited_by")):
+            for row in list(self._rows.rows(table)):
+                if row.workspace_id == workspace_id and getattr(row, holder) == user_id:
+                    key = (row.collection_id, row.user_id) if table == READERS else row.id
+                    self._rows.delete(table, key)
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        gone = [one.user_id for one in self._rows.rows(MEMBERSHIPS) if one.workspace_id == workspace_id]
+        for user_id in gone:
+            await self.remove_member(workspace_id, user_id)
+        return gone
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        workspace = await self.lock(workspace_id)
+        if workspace is None or workspace.deleted_at is None:
+            return False
+        self._rows.wipe(workspace_id)
+        return True
+
 
 class FakeCollections(FakeRepository):
     async def get(self, collection_id: CollectionId) -> Collection | None:
@@ -282,6 +355,17 @@ class FakeCollections(FakeRepository):
             if one.workspace_id == workspace_id
             and (role >= Role.ADMIN or one.visibility is Visibility.WORKSPACE or one.id in listed)
         )
+
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        place = self._rows.first(
+            MEMBERSHIPS, lambda one: (one.workspace_id, one.user_id) == (collection.workspace_id, user_id)
+        )
+        if place is None:
+            raise ConcurrentChange("no member any more")
+        self._rows.put(READERS, (collection.id, user_id), Reader(collection.workspace_id, collection.id, user_id))
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        self._rows.delete(READERS, (collection.id, user_id))
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
         present = [one.collection_id for one in self._rows.rows(DOCUMENTS) if not one.is_deleted]
@@ -347,6 +431,12 @@ class FakeDocuments(FakeRepository):
             newest_first=query.sort is DocumentSort.NEWEST,
         )
         return [self._rows.saw(one) for one in page]
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and not one.is_deleted]
+        return DocumentTotals(
+            documents=len(rows), bytes=sum(one.size for one in rows), chunks=sum(one.chunk_count for one in rows)
+        )
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         queued = [waiting.job for waiting in self._rows.database.jobs]
@@ -529,13 +619,31 @@ class FakeConversations(FakeRepository):
     async def save(self, conversation: Conversation) -> None:
         await self._rows.save(CONVERSATIONS, conversation)
 
+    async def remove(self, conversation_id: ConversationId) -> None:
+        self._rows.delete(CONVERSATIONS, conversation_id)
+        for message in list(self._rows.rows(MESSAGES)):
+            if message.conversation_id == conversation_id:
+                self._rows.delete(MESSAGES, message.id)
+                self._rows.delete(RUNS, message.id)
+
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
+        said: dict[UUID, str] = {}
+        for message in self._rows.rows(MESSAGES):
+            said[message.conversation_id] = said.get(message.conversation_id, "") + "\n" + message.content
         rows = [
             one
             for one in self._rows.rows(CONVERSATIONS)
-            if one.workspace_id == workspace_id and one.created_by == user_id
+            if one.workspace_id == workspace_id
+            and one.created_by == user_id
+            and (text or "").lower() in f"{one.title or ''}\n{said.get(one.id, '')}".lower()
         ]
         page = self._page(CONVERSATIONS, rows, after=after, limit=limit, newest_first=True)
         return [self._rows.saw(one) for one in page]
@@ -556,6 +664,13 @@ class FakeMessages(FakeRepository):
             return False
         self._rows.put(MESSAGES, message.id, message)
         return True
+
+    async def rate(self, feedback: Feedback) -> None:
+        self._rows.put(FEEDBACK, (feedback.message_id, feedback.user_id), feedback)
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        rows = [one for one in self._rows.rows(FEEDBACK) if one.message_id == message_id]
+        return sorted(rows, key=lambda one: (one.given_at, one.user_id))
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None

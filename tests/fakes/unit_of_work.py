@@ -18,6 +18,7 @@ from application.ports.repositories import (
     Workspaces,
 )
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
@@ -38,6 +39,7 @@ from tests.fakes.repositories import (
 )
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.run_records import FakeRunRecords
+from tests.fakes.usage import FakeUsageRecords
 
 
 class FakeUnitOfWork:
@@ -52,6 +54,7 @@ class FakeUnitOfWork:
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
@@ -70,6 +73,7 @@ class FakeUnitOfWork:
         self.idempotency = FakeIdempotencyKeys(transaction)
         self.audit = FakeAuditLog(transaction)
         self.runs = FakeRunRecords(transaction)
+        self.usage = FakeUsageRecords(transaction)
         self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 

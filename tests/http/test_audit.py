@@ -76,7 +76,9 @@ async def test_what_is_done_is_written_down(ada: Member) -> None:
         "account.session_ended",
         "account.logged_in",
     ]
-    assert {me["id"]} == {entry["user_id"] for entry in entries}
+    [failed] = [entry for entry in entries if entry["action"] == "account.login_failed"]
+    assert (None, me["id"]) == (failed["user_id"], failed["resource"]["id"])
+    assert {me["id"], None} == {entry["user_id"] for entry in entries}
     assert {"127.0.0.1"} == {entry["address"] for entry in entries}
     assert all(entry["request_id"] and entry["resource"]["id"] for entry in entries)
     assert not [word for word in typed if word in answer.text]

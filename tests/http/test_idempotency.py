@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from tests.fakes.assembly import Assembly
 from tests.http.checker import Contract, events
@@ -130,16 +130,40 @@ async def test_at_once(ada: Member) -> None:
     assert waiting <= {"idempotency_in_progress"}
 
 
-async def _send_everything(member: Member, conversation: str, room: str) -> dict[str, httpx.Response]:
+@frozen
+class Ground:
+    """What the POSTs stand on."""
+
+    conversation: str
+    answer: str
+    room: str
+    invitation: str
+
+
+async def prepare(member: Member, other: Member) -> Ground:
+    conversation = (await member.call("POST", "conversations")).json()["id"]
+    answer = await member.call("POST", f"conversations/{conversation}/messages", json={"content": "Who?"})
+    room = await member.call("POST", "rooms", json={"name": "Lobby"})
+    invited = await other.call("POST", "invitations", json={"email": member.email, "role": "viewer"})
+    return Ground(conversation, answer.json()["id"], room.json()["id"], invited.json()["token"])
+
+
+async def _send_everything(member: Member, on: Ground) -> dict[str, httpx.Response]:
     """Every POST that takes a key, by its operation."""
     bodies: dict[str, tuple[str, dict[str, Any]]] = {
         "createWorkspace": ("/v1/workspaces", {"json": {"name": "Lab"}}),
         "createCollection": ("collections", {"json": {"name": "Papers"}}),
         "createApiKey": ("api-keys", {"json": {"name": "Robot", "scopes": ["read"]}}),
+        "invite": ("invitations", {"json": {"email": "eve@example.org", "role": "viewer"}}),
+        "acceptInvitation": ("/v1/invitations/accept", {"json": {"token": on.invitation}}),
+        "regenerateAnswer": (f"messages/{on.answer}/regenerate", {}),
         "createRoom": ("rooms", {"json": {"name": "Diligence"}}),
-        "publishRoomEvent": (f"rooms/{room}/events", {"json": {"data": {"text": "Look."}}}),
+        "publishRoomEvent": (f"rooms/{on.room}/events", {"json": {"data": {"text": "Look."}}}),
         "startConversation": ("conversations", {"json": {}}),
-        "postMessage": (f"conversations/{conversation}/messages", {"json": {"content": "Why?"}}),
+        "postMessage": (
+            f"conversations/{on.conversation}/messages",
+            {"json": {"content": "Why?", "parent_id": on.answer}},
+        ),
         "uploadDocument": ("documents", {"files": {"file": ("a.txt", b"Some words.")}}),
     }
     return {
@@ -160,36 +184,34 @@ async def test_every_post_that_makes_something_takes_a_key(contract: Contract) -
     assert missing == WITHOUT - OWN
 
 
-async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, assembly: Assembly) -> None:
+async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, bob: Member, assembly: Assembly) -> None:
     """Wherever the process dies after the work was committed, the next attempt gets the answer of the first."""
-    conversation = (await ada.call("POST", "conversations")).json()["id"]
-    room = (await ada.call("POST", "rooms", json={"name": "Lobby"})).json()["id"]
+    on = await prepare(ada, bob)
     assembly.begin.database.dies_after_commit = True
-    broken = await _send_everything(ada, conversation, room)
+    broken = await _send_everything(ada, on)
     assembly.begin.database.dies_after_commit = False
     end_lost_answers = evolve(assembly.use_cases.end_lost_answers, silence=timedelta())
     await end_lost_answers()  # the first look only looks
-    assert await end_lost_answers() == 1
-    answers = await _send_everything(ada, conversation, room)
+    assert await end_lost_answers() == 2
+    answers = await _send_everything(ada, on)
 
     assert {500} == {answer.status_code for answer in broken.values()}
     assert {"true"} == {answer.headers.get("idempotent-replayed") for answer in answers.values()}
-    assert 2 == len((await ada.call("GET", "/v1/workspaces")).json()["items"])
+    assert 3 == len((await ada.call("GET", "/v1/workspaces")).json()["items"])
     stored = [collection.name for collection in assembly.begin.database.table("collections").values()]
     assert 1 == stored.count("Papers")  # rights to it are learned within a second, which a dead process could not tell
     assert 2 == len((await ada.call("GET", "conversations")).json()["items"])
     assert 2 == len((await ada.call("GET", "rooms")).json()["items"])
-    assert 1 == len((await ada.call("GET", f"rooms/{room}/events")).json()["items"])
+    assert 1 == len((await ada.call("GET", f"rooms/{on.room}/events")).json()["items"])
     assert 1 == len((await ada.call("GET", "documents")).json()["items"])
-    assert 2 == len((await ada.call("GET", f"conversations/{conversation}/messages")).json()["items"])
+    assert 5 == len((await ada.call("GET", f"conversations/{on.conversation}/messages")).json()["items"])
 
 
-async def test_every_post_with_a_key_is_tried(ada: Member, contract: Contract) -> None:
+async def test_every_post_with_a_key_is_tried(ada: Member, bob: Member, contract: Contract) -> None:
     """The crash is tried on each of them."""
-    conversation = (await ada.call("POST", "conversations")).json()["id"]
-    room = (await ada.call("POST", "rooms", json={"name": "Lobby"})).json()["id"]
+    on = await prepare(ada, bob)
     with_key = {
         operation["post"]["operationId"] for operation in contract.document["paths"].values() if "post" in operation
     } - WITHOUT
 
-    assert set(await _send_everything(ada, conversation, room)) == with_key
+    assert set(await _send_everything(ada, on)) == with_key

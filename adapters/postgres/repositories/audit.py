@@ -26,7 +26,8 @@ class PostgresAuditLog:
         members = select(memberships.c.user_id).where(memberships.c.workspace_id == workspace_id)
         ours = or_(
             audit_log.c.workspace_id == workspace_id,
-            audit_log.c.workspace_id.is_(None) & audit_log.c.user_id.in_(members),
+            audit_log.c.workspace_id.is_(None)
+            & or_(audit_log.c.user_id.in_(members), audit_log.c.resource_id.in_(members)),
         )
         older = [] if before is None else [audit_log.c.number < before]
         rows = await self._session.all(

@@ -1,8 +1,9 @@
 """Workspaces, memberships and collections."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import delete, func, insert, or_, select
+from sqlalchemy import Select, Text, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import (
@@ -19,16 +20,20 @@ from adapters.postgres.tables import (
     UQ_COLLECTIONS_NAME,
     collection_members,
     collections,
+    conversations,
     documents,
     memberships,
     users,
     workspaces,
 )
 from application.errors import AlreadyExists
-from application.ports.repositories import OwnedWorkspace, WorkspaceOfUser
+from application.ports.repositories import Member, OwnedWorkspace, WorkspaceOfUser
 from domain.access import Role
 from domain.ids import CollectionId, UserId, WorkspaceId
 from domain.workspaces import Collection, Membership, Visibility, Workspace
+
+_NAMED: Final = 100  # workspaces of one name that are worth telling
+_PORTION: Final = 200  # documents, with all their chunks, or conversations, with all their messages
 
 
 class PostgresWorkspaces:
@@ -100,9 +105,99 @@ class PostgresWorkspaces:
         if not added.rowcount:
             raise AlreadyExists("They belong to the workspace already.", constraint=PK_MEMBERSHIPS)
 
+    async def lock(self, workspace_id: WorkspaceId) -> Workspace | None:
+        """By id, held until the transaction ends."""
+        row = await self._session.one(select(workspaces).where(workspaces.c.id == workspace_id).with_for_update())
+        return self._seen(workspace_from(row)) if row else None
+
+    async def named(self, name: str) -> list[Workspace]:
+        """By exact name or id, with members, oldest first."""
+        has_members = select(memberships.c.user_id).where(memberships.c.workspace_id == workspaces.c.id).exists()
+        rows = await self._session.all(
+            select(workspaces)
+            .where(or_(workspaces.c.name == name, cast(workspaces.c.id, Text) == name.lower()), has_members)
+            .order_by(workspaces.c.created_at, workspaces.c.id)
+            .limit(_NAMED)
+        )
+        return [self._seen(workspace_from(row)) for row in rows]
+
+    async def members(self, workspace_id: WorkspaceId, *, limit: int, after: UserId | None = None) -> list[Member]:
+        """In the order in which they joined."""
+        keys = (memberships.c.joined_at, memberships.c.user_id)
+        beyond = [] if after is None else [tuple_(*keys) > _place_of(workspace_id, after).scalar_subquery()]
+        rows = await self._session.all(
+            _members().where(memberships.c.workspace_id == workspace_id, *beyond).order_by(*keys).limit(limit)
+        )
+        return [Member(**row | {"role": Role(row["role"])}) for row in map(dict, rows)]
+
+    async def member(self, workspace_id: WorkspaceId, user_id: UserId) -> Member | None:
+        """One of them."""
+        row = await self._session.one(
+            _members().where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
+        )
+        return Member(**dict(row) | {"role": Role(row["role"])}) if row else None
+
+    async def owners(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """Owners who are not disabled."""
+        rows = await self._session.all(
+            select(memberships.c.user_id)
+            .join(users, users.c.id == memberships.c.user_id)
+            .where(
+                memberships.c.workspace_id == workspace_id,
+                memberships.c.role == int(Role.OWNER),
+                users.c.disabled_at.is_(None),
+            )
+        )
+        return [UserId(row["user_id"]) for row in rows]
+
+    async def save_member(self, membership: Membership) -> None:
+        """Another role."""
+        await self._session.execute(
+            update(memberships)
+            .where(memberships.c.workspace_id == membership.workspace_id, memberships.c.user_id == membership.user_id)
+            .values(role=int(membership.role))
+        )
+
+    async def remove_member(self, workspace_id: WorkspaceId, user_id: UserId) -> None:
+        """Foreign keys take along what the member held."""
+        await self._session.execute(
+            delete(memberships).where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
+        )
+
+    async def remove_members(self, workspace_id: WorkspaceId) -> list[UserId]:
+        """All of them."""
+        rows = await self._session.all(
+            delete(memberships).where(memberships.c.workspace_id == workspace_id).returning(memberships.c.user_id)
+        )
+        return [UserId(row["user_id"]) for row in rows]
+
+    async def forget(self, workspace_id: WorkspaceId) -> bool:
+        """The many rows first and in portions, so that no statement of a large workspace runs into a limit of time."""
+        gone = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_not(None))
+        if await self._session.one(gone.with_for_update()) is None:
+            return False
+        for table in (documents, conversations):
+            some = select(table.c.id).where(table.c.workspace_id == workspace_id).limit(_PORTION)
+            while (await self._session.execute(delete(table).where(table.c.id.in_(some)))).rowcount:
+                pass
+        await self._session.execute(delete(workspaces).where(workspaces.c.id == workspace_id))
+        return True
+
     def _seen(self, workspace: Workspace) -> Workspace:
         self._session.saw(workspace.id, workspace.version)
         return workspace
+
+
+def _members() -> Select[tuple[object, ...]]:
+    return select(memberships.c.user_id, users.c.name, users.c.email, memberships.c.role, memberships.c.joined_at).join(
+        users, users.c.id == memberships.c.user_id
+    )
+
+
+def _place_of(workspace_id: WorkspaceId, user_id: UserId) -> Select[tuple[object, ...]]:
+    return select(memberships.c.joined_at, memberships.c.user_id).where(
+        memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
+    )
 
 
 class PostgresCollections:
@@ -175,6 +270,22 @@ class PostgresCollections:
                 or_(collections.c.visibility == Visibility.WORKSPACE.value, collections.c.id.in_(listed))
             )
         return frozenset(row["id"] for row in await self._session.all(readable))
+
+    async def let_read(self, collection: Collection, user_id: UserId) -> None:
+        """List a member for it."""
+        await self._session.execute(
+            postgresql.insert(collection_members)
+            .values(workspace_id=collection.workspace_id, collection_id=collection.id, user_id=user_id)
+            .on_conflict_do_nothing()
+        )
+
+    async def stop_reading(self, collection: Collection, user_id: UserId) -> None:
+        """Take them off the list."""
+        await self._session.execute(
+            delete(collection_members).where(
+                collection_members.c.collection_id == collection.id, collection_members.c.user_id == user_id
+            )
+        )
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
         """Documents that are not deleted; collections without any are 0."""
