@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from adapters.files.local import LocalFiles
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
@@ -65,6 +66,7 @@ class Assembly:
             presence=self.presence,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            seal=AesSeal(["a secret key for tests that is long enough"]),
             changes=self.changes,
             tickets=self.tickets,
             clock=SystemClock(),
