@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from adapters.postgres.engine import make_engine
 from adapters.postgres.queue_schema import QUEUE_TABLES
-from adapters.postgres.tables import metadata
+from adapters.postgres.room_tables import metadata  # with the tables of rooms beside all others
 from alembic import context
 
 

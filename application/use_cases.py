@@ -7,7 +7,9 @@ from attrs import frozen
 
 from application import (
     administration,
+    answer_reading,
     api_keys,
+    asking,
     authentication,
     collection_access,
     conversations,
@@ -26,6 +28,8 @@ from application import (
     members,
     reconciling,
     reindexing,
+    rooms,
+    rooms_events,
     tickets,
     uploads,
     workspace_erasure,
@@ -35,10 +39,13 @@ from application.access_memory import AccessMemory
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
+from application.conversation_access import ConversationAccess
+from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
@@ -64,6 +71,7 @@ class Ports:
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
     changes: AccessChanges
@@ -160,16 +168,28 @@ class UseCases:
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
-    post_message: conversations.PostMessage
-    read_answer: conversations.ReadAnswer
-    cancel_answer: conversations.CancelAnswer
-    ask: conversations.Ask
+    post_message: asking.PostMessage
+    read_answer: answer_reading.ReadAnswer
+    cancel_answer: asking.CancelAnswer
+    ask: asking.Ask
+
+    # rooms
+    create_room: rooms.CreateRoom
+    list_rooms: rooms.ListRooms
+    show_room: rooms.ShowRoom
+    change_room: rooms.ChangeRoom
+    delete_room: rooms.DeleteRoom
+    list_room_member: rooms.ListRoomMember
+    unlist_room_member: rooms.UnlistRoomMember
+    publish_event: rooms_events.PublishEvent
+    read_events: rooms_events.ReadEvents
 
     # work that follows
     handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
+    end_lost_answers: EndLostAnswers
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -183,14 +203,16 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    runs = AnswerRuns(log=ports.run_log, report=ports.log)
+    access = ConversationAccess()
+    runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    post = conversations.PostMessage(begin=begin, write=write, runs=runs, clock=clock, ids=ids)
-    read = conversations.ReadAnswer(begin=begin, runs=runs, log=ports.run_log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
+    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
+    read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
+    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     erase = erasure.Erase(
         begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
     )
@@ -284,14 +306,23 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_page=document_contents.ShowPage(begin=begin),
         search=search,
         start_conversation=start,
-        show_conversation=conversations.ShowConversation(begin=begin),
+        show_conversation=conversations.ShowConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
-        list_messages=conversations.ListMessages(begin=begin),
-        show_message=conversations.ShowMessage(begin=begin),
+        list_messages=conversations.ListMessages(begin=begin, access=access),
+        show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
-        cancel_answer=conversations.CancelAnswer(begin=begin, runs=runs),
-        ask=conversations.Ask(start=start, post=post, read=read),
+        cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        ask=asking.Ask(start=start, post=post, read=read),
+        create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
+        list_rooms=rooms.ListRooms(begin=begin),
+        show_room=rooms.ShowRoom(begin=begin),
+        change_room=rooms.ChangeRoom(begin=begin),
+        delete_room=rooms.DeleteRoom(begin=begin),
+        list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
+        unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
+        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        read_events=rooms_events.ReadEvents(begin=begin),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
@@ -314,5 +345,6 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

@@ -11,6 +11,7 @@ async def run(descriptor: int) -> None:
     from entrypoints.engines import Stance
     from entrypoints.host import open_host
     from entrypoints.http.app import create_app
+    from entrypoints.keeping import ending_lost_answers
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
 
@@ -35,7 +36,8 @@ async def run(descriptor: int) -> None:
             loop="uvloop",
             http="httptools",
         )
-        await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
+        async with ending_lost_answers(host.use_cases.end_lost_answers):
+            await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from adapters.qdrant.index import QdrantIndex
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
+from adapters.redis.live import RedisBus
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
@@ -80,6 +81,10 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     changes = RedisAccessChanges(client)
     closing.push_async_callback(changes.aclose)
     return changes
+def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
+    bus = RedisBus(client)
+    closing.push_async_callback(bus.aclose)
+    return bus
 
 
 def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
@@ -205,6 +210,7 @@ class Container(containers.DeclarativeContainer):
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
+        live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         changes=providers.Singleton(_access_changes, redis, closing),

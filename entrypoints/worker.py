@@ -12,6 +12,7 @@ from adapters.postgres.worker import PostgresWorker, WorkerOptions
 from application.errors import Unavailable
 from application.use_cases import UseCases
 from entrypoints.container import Container
+from entrypoints.keeping import ending_lost_answers
 
 TEND_EVERY: Final = 60.0  # seconds
 SCHEDULE_EVERY: Final = 30  # times of these
@@ -30,7 +31,8 @@ async def working(container: Container) -> AsyncIterator[None]:
     jobs = asyncio.create_task(worker.run())
     net = asyncio.create_task(_tend(use_cases))
     try:
-        yield
+        async with ending_lost_answers(use_cases.end_lost_answers):
+            yield
     finally:
         net.cancel()
         worker.stop()

@@ -9,6 +9,7 @@ to look at one column only. Constraint names follow the convention below; the on
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -363,4 +364,18 @@ messages = Table(
     ),
     CheckConstraint("role IN ('user', 'assistant')", name="role"),
     Index("ix_messages_conversation_id_created_at_id", "conversation_id", "created_at", "id"),
+)
+
+answer_runs = Table(
+    "answer_runs",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    _workspace(),
+    _id("user_id"),
+    Column("outline", JSON(none_as_null=True)),  # not JSONB, which would reorder what readers are told
+    Column("cancel_requested", Boolean, nullable=False),
+    _moment("beat_at"),
+    _moment("ended_at", nullable=True),
+    # nothing on beat_at: a beat stays on its page
+    Index("ix_answer_runs_writing", "workspace_id", "user_id", postgresql_where=text("ended_at IS NULL")),
 )

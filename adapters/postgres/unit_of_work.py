@@ -14,6 +14,8 @@ from adapters.postgres.repositories.conversations import PostgresConversations, 
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
+from adapters.postgres.repositories.rooms import PostgresRooms
+from adapters.postgres.repositories.runs import PostgresRunRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -31,6 +33,8 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -60,6 +64,8 @@ class PostgresUnitOfWork:
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
@@ -80,6 +86,8 @@ class PostgresUnitOfWork:
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.runs = PostgresRunRecords(session)
+        self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self
 

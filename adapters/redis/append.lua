@@ -1,20 +1,30 @@
--- Adds the next event of a run and tells those who wait for it.
+-- Adds events of a run and tells those who wait for them.
 --   KEYS[1]  the run's stream, whose entry ids are "<offset>-0"
---   ARGV     offset, name, data, seconds to live, channel
--- Returns 1 when added, 0 when the offset was there before, -1 when events between are missing.
+--   ARGV     seconds to live, channel, then offset, name, data of each event
+-- Returns how many events there are now, or -1 when the run was ended before these.
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-local last = 0
+local last, ended = 0, false
 if newest[1] then
   last = tonumber(string.match(newest[1][1], '^(%d+)-'))
+  local name = newest[1][2][2]
+  ended = name == 'message.completed' or name == 'message.failed'
 end
-local offset = tonumber(ARGV[1])
-if offset <= last then
-  return 0
+local before = last
+for i = 3, #ARGV, 3 do
+  local offset = tonumber(ARGV[i])
+  if offset > last then
+    if ended then
+      return -1
+    end
+    if offset ~= last + 1 then
+      break
+    end
+    redis.call('XADD', KEYS[1], ARGV[i] .. '-0', 'name', ARGV[i + 1], 'data', ARGV[i + 2])
+    last = offset
+  end
 end
-if offset ~= last + 1 then
-  return -1
+if last > before then
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
+  redis.call('PUBLISH', ARGV[2], last)
 end
-redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'name', ARGV[2], 'data', ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('PUBLISH', ARGV[5], ARGV[1])
-return 1
+return last

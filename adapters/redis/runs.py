@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from attrs import define, field
 
 from adapters.redis.client import RedisClient, end, redis_errors
 from adapters.redis.wakeups import Wakeups
-from application.errors import CacheUnavailable
+from application.errors import CacheUnavailable, ConcurrentChange
 from application.ports.runs import RunEvent, RunLog
 from domain.ids import MessageId
 
@@ -37,16 +37,17 @@ class RedisRuns(RunLog):
         self._wakeups = Wakeups(client)
         self._followers: dict[MessageId, _Follower] = {}
 
-    async def append(self, message_id: MessageId, event: RunEvent) -> None:
-        """Add the next event. Raises `CacheUnavailable` too when the engine lost those before it."""
+    async def append(self, message_id: MessageId, events: Sequence[RunEvent]) -> int:
+        """Add consecutive events, in one step; how many the log holds now."""
         key = self._key(message_id)
-        data = json.dumps(dict(event.data), ensure_ascii=False, separators=(",", ":"))
+        flat: list[str | int] = [max(1, int(self._kept.total_seconds())), key]
+        for event in events:
+            flat += [event.offset, event.name, json.dumps(dict(event.data), ensure_ascii=False, separators=(",", ":"))]
         with redis_errors():
-            added = await self._append(
-                keys=[key], args=[event.offset, event.name, data, max(1, int(self._kept.total_seconds())), key]
-            )
-        if added == -1:
-            raise CacheUnavailable("Earlier events of this run are lost, so its log cannot go on.")
+            count = int(await self._append(keys=[key], args=flat))
+        if count < 0:
+            raise ConcurrentChange("The run was ended by somebody else.")
+        return count
 
     async def read(self, message_id: MessageId, *, after: int = 0) -> AsyncIterator[RunEvent]:
         """Events with a greater offset, until the last one."""
@@ -68,15 +69,11 @@ class RedisRuns(RunLog):
                 if self._followers.get(message_id) is follower:
                     del self._followers[message_id]
 
-    async def request_cancel(self, message_id: MessageId) -> None:
-        """Set the flag that the writer looks at."""
+    async def stored(self, message_id: MessageId) -> list[RunEvent]:
+        """The events that there are at this moment."""
         with redis_errors():
-            await self._client.set(self._key(message_id, "cancel"), b"1", ex=KEPT)
-
-    async def cancel_requested(self, message_id: MessageId) -> bool:
-        """Whether the flag is set."""
-        with redis_errors():
-            return bool(await self._client.exists(self._key(message_id, "cancel")))
+            entries = await self._client.xrange(self._key(message_id))
+        return [_event(entry_id, fields) for entry_id, fields in entries or []]
 
     async def aclose(self) -> None:
         """End followers and the subscription; the client stays open, it is not ours."""
@@ -108,8 +105,8 @@ class RedisRuns(RunLog):
                         async with asyncio.timeout(_LOOK_SECONDS):
                             await news.wait()
 
-    def _key(self, message_id: MessageId, part: str = "events") -> str:
-        return f"{self._namespace}{{{message_id}}}:{part}"  # braces: in a cluster both lie together
+    def _key(self, message_id: MessageId) -> str:
+        return f"{self._namespace}{message_id}"
 
 
 @define(eq=False)

@@ -446,8 +446,8 @@ class Messages(Protocol):
         """A new one."""
         ...
 
-    async def save(self, message: Message) -> None:
-        """The present state, unless the stored one is already over: then nothing changes."""
+    async def save(self, message: Message) -> bool:
+        """The present state. False, and nothing changes, when the stored one is already over or missing."""
         ...
 
     async def page(

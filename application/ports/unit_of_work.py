@@ -16,6 +16,8 @@ from application.ports.repositories import (
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
+from application.ports.runs import RunRecords
 from domain.ids import WorkspaceId
 
 
@@ -39,6 +41,8 @@ class UnitOfWork(Protocol):
     passages: Passages
     conversations: Conversations
     messages: Messages
+    runs: RunRecords
+    rooms: Rooms
     jobs: JobQueue
 
     async def __aenter__(self) -> Self: ...

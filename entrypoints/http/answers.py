@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response
 
-from application import conversations
+from application import answer_reading, asking
 from application.ports.runs import RunEvent
 from application.views import message_view
 from domain.ids import ConversationId, MessageId
@@ -43,7 +43,7 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
     response_model=MessageOut,
     operation_id="postMessage",
     summary="Ask",
-    description=about(conversations.PostMessage)
+    description=about(asking.PostMessage)
     + "\n\nWith `Accept: text/event-stream` the answer comes as a stream of events (200); else the call waits for its "
     "end and gives the answer (201). A client that goes away does not stop the answer.",
     responses={200: EVENTS, **problems(409, 503)},
@@ -88,7 +88,7 @@ async def post_message(
     response_class=EventStream,
     operation_id="readAnswer",
     summary="Read an answer's events",
-    description=about(conversations.ReadAnswer),
+    description=about(answer_reading.ReadAnswer),
     responses={200: EVENTS},
 )
 async def read_answer(
@@ -110,7 +110,7 @@ async def read_answer(
     response_model=MessageOut,
     operation_id="cancelAnswer",
     summary="Stop an answer",
-    description=about(conversations.CancelAnswer),
+    description=about(asking.CancelAnswer),
 )
 async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUID) -> JSONResponse:
     """Stop an answer."""

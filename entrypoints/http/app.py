@@ -19,6 +19,7 @@ from entrypoints.http import (
     openapi,
     operations,
     pages,
+    rooms,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
@@ -44,6 +45,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    rooms.router,
     operations.router,
     pages.router,
 )

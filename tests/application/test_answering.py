@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.answering import make_source
 from application.errors import ModelFailed, ModelUnavailable
 from application.ports.models import CitationPart, StopReason, TextPart, ToolCall
 from application.ports.runs import RunEvent
+from application.sources import make_source
 from domain.access import Actor
 from domain.answers import ClaimedCitation
 from domain.conversations import MessageStatus

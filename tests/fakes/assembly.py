@@ -10,10 +10,12 @@ from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
 from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
-from tests.fakes.assembly_parts import BucketEmbedder, MemoryRunLog, QuickPasswords, RecordedLog
+from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
 from tests.fakes.jobs import MemoryWorker
+from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
 
@@ -29,9 +31,10 @@ class Assembly:
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
-    run_log: MemoryRunLog = field(factory=MemoryRunLog)
     changes: FakeAccessChanges = field(factory=FakeAccessChanges)
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
+    run_log: FakeRuns = field(factory=FakeRuns)
+    live: MemoryBus = field(factory=MemoryBus)
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
@@ -48,6 +51,7 @@ class Assembly:
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            live=self.live,
             passwords=QuickPasswords(),
             tokens=JwtTokens(["a secret key for tests that is long enough"]),
             changes=self.changes,

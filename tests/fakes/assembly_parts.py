@@ -1,19 +1,15 @@
 """Small stand-ins for ports whose real adapters need engines or time."""
 
-import asyncio
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from attrs import define, field
 
-from application.errors import CacheUnavailable, EmbedderUnavailable
+from application.errors import EmbedderUnavailable
 from application.ports.embedding import Vector
-from application.ports.runs import RunEvent
-from domain.ids import MessageId
 
 DIMENSIONS = 64
 
@@ -69,49 +65,6 @@ class QuickPasswords:
 
     def is_common(self, password: str) -> bool:
         return password.startswith("password")
-
-
-@define(eq=False)
-class MemoryRunLog:
-    """A RunLog in this process."""
-
-    down: bool = False
-    runs: defaultdict[MessageId, list[RunEvent]] = field(factory=lambda: defaultdict(list))
-    cancels: set[MessageId] = field(factory=set)
-    _grown: asyncio.Condition = field(factory=asyncio.Condition)
-
-    async def append(self, message_id: MessageId, event: RunEvent) -> None:
-        self._check()
-        async with self._grown:
-            if len(self.runs[message_id]) < event.offset:
-                self.runs[message_id].append(event)
-            self._grown.notify_all()
-
-    async def read(self, message_id: MessageId, *, after: int = 0) -> AsyncIterator[RunEvent]:
-        self._check()
-        position = after
-        while message_id in self.runs:
-            events = self.runs[message_id]
-            async with self._grown:
-                while len(events) <= position and not events[-1].is_last:
-                    await self._grown.wait()
-            for event in events[position:]:
-                yield event
-            position = len(events)
-            if events[-1].is_last:
-                return
-
-    async def request_cancel(self, message_id: MessageId) -> None:
-        self._check()
-        self.cancels.add(message_id)
-
-    async def cancel_requested(self, message_id: MessageId) -> bool:
-        self._check()
-        return message_id in self.cancels
-
-    def _check(self) -> None:
-        if self.down:
-            raise CacheUnavailable("redis://10.0.0.8 does not answer")
 
 
 @define

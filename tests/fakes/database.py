@@ -22,8 +22,9 @@ Row = TypeVar("Row")
 USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspaces", "memberships"
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
 API_KEYS, INVITATIONS = "api_keys", "invitations"
-CHUNKS, PAGES, CONVERSATIONS, MESSAGES = "chunks", "pages", "conversations", "messages"
 ERASURES = "erasures"
+CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
+ROOMS, ROOM_MEMBERS, ROOM_EVENTS = "rooms", "room_members", "room_events"
 
 
 @frozen
@@ -213,6 +214,8 @@ def unique_values(table: str, row: Any) -> dict[str, Hashable]:
         return {"uq_documents_collection_sha256": (row.collection_id, row.sha256)}
     if table == API_KEYS:
         return {"uq_api_keys_token_hash": row.token_hash}
+    if table == ROOM_EVENTS:
+        return {"uq_room_events_room_id_client_msg_id": (row.room_id, row.event.client_msg_id)}
     return {}
 
 

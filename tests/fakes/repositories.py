@@ -629,11 +629,13 @@ class FakeMessages(FakeRepository):
     async def add(self, message: Message) -> None:
         await self._rows.add(MESSAGES, message.id, message)
 
-    async def save(self, message: Message) -> None:
+    async def save(self, message: Message) -> bool:
         await self._rows.lock(MESSAGES, message.id)
         stored: Message | None = self._by_id(MESSAGES, message.id)
-        if stored is not None and not stored.is_over:
-            self._rows.put(MESSAGES, message.id, message)
+        if stored is None or stored.is_over:
+            return False
+        self._rows.put(MESSAGES, message.id, message)
+        return True
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None

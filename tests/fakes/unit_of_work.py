@@ -5,6 +5,18 @@ from typing import Self
 
 from attrs import field, frozen
 
+from application.ports.jobs import JobQueue
+from application.ports.repositories import (
+    Collections,
+    Conversations,
+    Documents,
+    LoginSessions,
+    Messages,
+    Passages,
+    Users,
+    Workspaces,
+)
+from application.ports.runs import RunRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
@@ -21,10 +33,23 @@ from tests.fakes.repositories import (
     FakeUsers,
     FakeWorkspaces,
 )
+from tests.fakes.rooms import FakeRooms
+from tests.fakes.run_records import FakeRunRecords
 
 
 class FakeUnitOfWork:
     """A transaction on a `FakeDatabase`."""
+
+    users: Users
+    login_sessions: LoginSessions
+    workspaces: Workspaces
+    collections: Collections
+    documents: Documents
+    passages: Passages
+    conversations: Conversations
+    messages: Messages
+    runs: RunRecords
+    jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
         self._transaction = transaction = FakeTransaction(database, workspace_id)
@@ -39,6 +64,8 @@ class FakeUnitOfWork:
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
+        self.runs = FakeRunRecords(transaction)
+        self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 
     async def __aenter__(self) -> Self:

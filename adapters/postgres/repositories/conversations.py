@@ -71,13 +71,14 @@ class PostgresMessages:
         """A new one."""
         await self._session.execute(insert(messages).values(message_values(message)))
 
-    async def save(self, message: Message) -> None:
+    async def save(self, message: Message) -> bool:
         """The present state, unless the stored one is already over."""
-        await self._session.execute(
+        saved = await self._session.execute(
             update(messages)
             .where(messages.c.id == message.id, messages.c.status == MessageStatus.STREAMING.value)
             .values(message_values(message))
         )
+        return bool(saved.rowcount)
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None

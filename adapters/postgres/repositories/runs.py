@@ -1,0 +1,102 @@
+"""Records of answers being written."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+
+from adapters.postgres.mapping import message_from
+from adapters.postgres.session import Session, one_of
+from adapters.postgres.tables import answer_runs, messages
+from application.ports.runs import ActiveRuns, Outline
+from domain.conversations import Message
+from domain.ids import MessageId, UserId, WorkspaceId
+
+_NOW = func.clock_timestamp()
+_WRITING = answer_runs.c.ended_at.is_(None)
+
+
+class PostgresRunRecords:
+    """Keeps the promises of `application.ports.runs.RunRecords`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def open(self, message: Message, user_id: UserId) -> None:
+        """The run of a new answer, alive from now."""
+        await self._session.execute(
+            insert(answer_runs).values(
+                message_id=message.id,
+                workspace_id=message.workspace_id,
+                user_id=user_id,
+                cancel_requested=False,
+                beat_at=_NOW,
+            )
+        )
+
+    async def beat(self, message_ids: Sequence[MessageId]) -> dict[MessageId, bool]:
+        """Those of them that are not ended, alive from now; for each whether somebody asked to stop."""
+        rows = await self._session.all(
+            update(answer_runs)
+            .where(one_of(answer_runs.c.message_id, message_ids), _WRITING)
+            .values(beat_at=_NOW)
+            .returning(answer_runs.c.message_id, answer_runs.c.cancel_requested)
+        )
+        return {row["message_id"]: row["cancel_requested"] for row in rows}
+
+    async def request_cancel(self, message_id: MessageId) -> None:
+        """Ask the writer, wherever it runs, to stop."""
+        await self._session.execute(
+            update(answer_runs).where(answer_runs.c.message_id == message_id).values(cancel_requested=True)
+        )
+
+    async def note(self, message_id: MessageId, outline: Outline) -> None:
+        """What the stream is made of so far."""
+        await self._session.execute(
+            update(answer_runs).where(answer_runs.c.message_id == message_id).values(outline=list(outline))
+        )
+
+    async def outline(self, message_id: MessageId) -> Outline | None:
+        """What was noted last."""
+        row = await self._session.one(select(answer_runs.c.outline).where(answer_runs.c.message_id == message_id))
+        return row["outline"] if row else None
+
+    async def end(self, message_id: MessageId) -> None:
+        """Not being written any more."""
+        await self._session.execute(
+            update(answer_runs).where(answer_runs.c.message_id == message_id, _WRITING).values(ended_at=_NOW)
+        )
+
+    async def silent(self, *, since: timedelta, limit: int) -> list[Message]:
+        """Answers whose writers have not beaten for so long, longest first."""
+        rows = await self._session.all(
+            select(messages)
+            .join(answer_runs, answer_runs.c.message_id == messages.c.id)
+            .where(_WRITING, _silent(since))
+            .order_by(answer_runs.c.beat_at)
+            .limit(limit)
+        )
+        return [message_from(row) for row in rows]
+
+    async def is_silent(self, message_id: MessageId, *, since: timedelta) -> bool:
+        """Whether it is, still; the record is locked."""
+        row = await self._session.one(
+            select(answer_runs.c.message_id)
+            .where(answer_runs.c.message_id == message_id, _WRITING, _silent(since))
+            .with_for_update()
+        )
+        return row is not None
+
+    async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
+        """How many are being written now."""
+        of_user = func.count().filter(answer_runs.c.user_id == user_id)
+        row = await self._session.one(
+            select(func.count().label("of_workspace"), of_user.label("of_user")).where(
+                answer_runs.c.workspace_id == workspace_id, _WRITING
+            )
+        )
+        return ActiveRuns(**row) if row else ActiveRuns(of_workspace=0, of_user=0)
+
+
+def _silent(since: timedelta) -> ColumnElement[bool]:
+    return answer_runs.c.beat_at <= _NOW - since

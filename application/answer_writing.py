@@ -1,0 +1,125 @@
+"""What one answer has so far: told in small pieces, kept in checkpoints."""
+
+import asyncio
+from typing import Final
+
+from attrs import define, evolve, field
+
+from application.answer_runs import Run
+from application.errors import ApplicationError
+from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, TextPart
+from application.ports.system import Log
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retelling import last_event, outline_of
+from application.views import citation_view
+from domain.answers import AnswerDraft
+from domain.conversations import AnswerError, Message, MessageStatus, Usage
+
+FLUSH_LENGTH: Final = 512  # characters
+CHECKPOINT_INTERVAL: Final = 2.0  # seconds
+SAVE_ATTEMPTS: Final = 5  # of the end
+SAVE_PAUSE: Final = 0.5  # seconds between two attempts
+NOT_STORED: Final = AnswerError(
+    code="database_unavailable", message="The answer was written but could not be stored. Ask again.", retryable=True
+)
+
+
+@define(eq=False, kw_only=True)
+class Writing:
+    """One answer on its way from the model to its readers and to the database."""
+
+    begin: UnitOfWorkFactory
+    report: Log
+    run: Run
+    message: Message
+    draft: AnswerDraft = field(factory=AnswerDraft)
+    usage: Usage = field(factory=Usage)
+    _pending: str = ""  # not told yet
+    _checkpoint_at: float = field(factory=lambda: asyncio.get_running_loop().time() + CHECKPOINT_INTERVAL)
+    _saving: asyncio.Task[None] | None = None
+
+    def current(self) -> Message:
+        """The message with all that was written."""
+        return evolve(self.message.grown(self.draft.content, tuple(self.draft.citations)), usage=self.usage)
+
+    async def take(self, part: ModelPart) -> None:
+        """Write what the model says."""
+        match part:
+            case BlockStarted():
+                self.draft.open_block()
+            case TextPart():
+                self.draft.add_text(part.text)
+                self._pending += part.text
+                if len(self._pending) >= FLUSH_LENGTH:
+                    await self.flush()
+            case CitationPart():
+                self.draft.add_claim(part.claim)
+            case BlockEnded():
+                await self.flush()
+                await self._close_block()
+            case _:
+                return
+
+    async def flush(self) -> None:
+        """Tell what was not told yet."""
+        if self._pending:
+            await self.run.emit("content.delta", {"text": self._pending})
+            self._pending = ""
+
+    async def _close_block(self) -> None:
+        before = self.draft.dropped
+        for citation in self.draft.close_block():
+            await self.run.emit("citation", citation_view(citation))
+        if self.draft.dropped > before:
+            self.report.warning("citations_dropped", count=self.draft.dropped - before)
+
+    def checkpoint(self) -> None:
+        """Save beside the writing, when it is time; a database that is slow or away slows nothing."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._checkpoint_at and (self._saving is None or self._saving.done()):
+            self._checkpoint_at = now + CHECKPOINT_INTERVAL
+            told = "".join(event.data["text"] for event in self.run.events if event.name == "content.delta")
+            self._saving = asyncio.create_task(
+                self._keep(self.message.grown(told, tuple(self.draft.citations)), outline_of(self.run.events))
+            )
+
+    async def _keep(self, message: Message, outline: list[object]) -> None:
+        try:
+            async with self.begin(message.workspace_id) as work:
+                await work.messages.save(message)
+                await work.runs.note(message.id, outline)
+                await work.commit()
+        except ApplicationError as error:
+            self.report.warning("checkpoint_missed", message_id=str(message.id), error=error.slug)
+
+    async def end(self, message: Message) -> Message:
+        """Save the end in one transaction, then tell it; the message as it stands then.
+
+        The first end stands: where another process ended the answer, that is told. When the database stays away, a
+        failure is told, and `EndLostAnswers` stores it later.
+        """
+        if self._pending and not self.run.is_lost:
+            await self.run.tell("content.delta", {"text": self._pending})
+            self._pending = ""
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
+        message = await self._saved(message)
+        await self.run.tell(*last_event(message))
+        return message
+
+    async def _saved(self, message: Message) -> Message:
+        outline = outline_of(self.run.events)
+        for attempt in range(1, SAVE_ATTEMPTS + 1):
+            try:
+                async with self.begin(message.workspace_id) as work:
+                    if await work.messages.save(message):
+                        await work.runs.note(message.id, outline)
+                        await work.runs.end(message.id)
+                        await work.commit()
+                        return message
+                    return await work.messages.get(message.id) or message
+            except ApplicationError as error:
+                self.report.error("answer_not_saved", message_id=str(message.id), error=error.slug, attempt=attempt)
+                if attempt < SAVE_ATTEMPTS:
+                    await asyncio.sleep(SAVE_PAUSE)
+        return evolve(message, status=MessageStatus.FAILED, error=NOT_STORED)

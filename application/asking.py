@@ -1,0 +1,169 @@
+"""Asking: a question goes in, an answer begins, and may be stopped."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from attrs import frozen
+
+from application.answer_reading import ReadAnswer
+from application.answer_runs import AnswerRuns
+from application.answering import AnswerOrder, WriteAnswer
+from application.conversation_access import ConversationAccess
+from application.conversations import StartConversation
+from application.knowledge import SearchFilters
+from application.ports.runs import RunEvent
+from application.ports.system import Clock, Ids
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from domain.access import Action, Actor
+from domain.conversations import Conversation, Message, MessageStatus, Speaker, check_content
+from domain.errors import Conflict, NotFound
+from domain.ids import CollectionId, ConversationId, MessageId
+
+HISTORY_MESSAGES: Final = 40
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A question and the answer that is being written to it."""
+
+    question: Message
+    answer: Message
+
+
+@frozen(kw_only=True)
+class PostMessage:
+    """Ask: store the question, begin the answer, and let it be written whoever listens.
+
+    - Without `parent_id` the question follows the conversation's youngest message.
+    - A conversation without a title is titled after its first question.
+    """
+
+    begin: UnitOfWorkFactory
+    write: WriteAnswer
+    runs: AnswerRuns
+    access: ConversationAccess
+    clock: Clock
+    ids: Ids
+
+    async def __call__(
+        self,
+        actor: Actor,
+        *,
+        conversation_id: ConversationId,
+        content: str,
+        parent_id: MessageId | None = None,
+        use_knowledge: bool = True,
+        filters: SearchFilters | None = None,
+    ) -> Asked:
+        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written."""
+        actor.require(Action.CHAT)
+        check_content(content)
+        now = self.clock.now()
+        async with self.begin(actor.workspace_id) as work:
+            conversation = await self.access.conversation(work, actor, conversation_id)
+            history = await self._history(work, conversation, parent_id)
+            question = Message(
+                id=MessageId(self.ids.new()),
+                workspace_id=actor.workspace_id,
+                conversation_id=conversation.id,
+                parent_id=history[-1].id if history else None,
+                role=Speaker.USER,
+                status=MessageStatus.COMPLETE,
+                content=content,
+                created_by=actor.user_id,
+                created_at=now,
+                completed_at=now,
+            )
+            answer = Message(
+                id=MessageId(self.ids.new()),
+                workspace_id=actor.workspace_id,
+                conversation_id=conversation.id,
+                parent_id=question.id,
+                role=Speaker.ASSISTANT,
+                status=MessageStatus.STREAMING,
+                model=conversation.model or self.write.model.capabilities.default_model,
+                created_by=actor.user_id,
+                created_at=now,
+            )
+            await work.messages.add(question)
+            await work.messages.add(answer)
+            await work.runs.open(answer, actor.user_id)
+            titled = conversation.titled_after(content, now)
+            if titled is not conversation:
+                await work.conversations.save(titled)
+            await work.commit()
+        order = AnswerOrder(
+            actor=actor,
+            conversation=conversation,
+            question=question,
+            answer=answer,
+            history=tuple(history),
+            use_knowledge=use_knowledge,
+            filters=filters or SearchFilters(),
+        )
+        self.runs.start(answer.id, lambda run: self.write(order, run))
+        return Asked(question=question, answer=answer)
+
+    async def _history(
+        self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
+    ) -> list[Message]:
+        """The thread that the question follows, oldest first."""
+        if parent_id is None:
+            parent = await work.messages.latest(conversation.id)
+            if parent is None:
+                return []
+        else:
+            parent = await work.messages.get(parent_id)
+            if parent is None or parent.conversation_id != conversation.id:
+                raise NotFound("There is no such message in this conversation.")
+        if not parent.is_over:
+            raise Conflict(
+                "The answer before is still being written. Wait for it or cancel it.", code="answer_in_progress"
+            )
+        return await work.messages.thread(parent.id, limit=HISTORY_MESSAGES)
+
+
+@frozen(kw_only=True)
+class CancelAnswer:
+    """Stop an answer wherever it is written; what it has so far is kept.
+
+    Another process sees the wish within a second, by the database alone.
+    """
+
+    begin: UnitOfWorkFactory
+    runs: AnswerRuns
+    access: ConversationAccess
+
+    async def __call__(self, actor: Actor, *, message_id: MessageId) -> None:
+        """`NotFound` when it is not the actor's; an answer that is over stays as it is."""
+        actor.require(Action.CHAT)
+        async with self.begin(actor.workspace_id) as work:
+            message = await self.access.message(work, actor, message_id)
+            if message.is_over or self.runs.cancel(message.id):
+                return
+            await work.runs.request_cancel(message.id)
+            await work.commit()
+
+
+@frozen(kw_only=True)
+class Ask:
+    """One question without a conversation at hand: starts one, asks, and gives the answer's events."""
+
+    start: StartConversation
+    post: PostMessage
+    read: ReadAnswer
+
+    async def __call__(
+        self,
+        actor: Actor,
+        *,
+        question: str,
+        collection_ids: tuple[CollectionId, ...] = (),
+        conversation_id: ConversationId | None = None,
+    ) -> AsyncIterator[RunEvent]:
+        """The stream from its first event; errors as for starting a conversation and posting a message."""
+        check_content(question)
+        if conversation_id is None:
+            conversation_id = (await self.start(actor, collection_ids=collection_ids)).id
+        asked = await self.post(actor, conversation_id=conversation_id, content=question)
+        return await self.read(actor, message_id=asked.answer.id)

@@ -1,0 +1,52 @@
+"""The talk so far, as the model and the search are given it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from application.ports.models import PastTurn
+from domain.conversations import Message, Speaker
+
+MAX_HISTORY_TOKENS: Final = 8000
+SHORT_QUESTION: Final = 60  # characters; a follow-up this short is searched for together with the one before
+MAX_QUERY: Final = 2000  # characters
+_PART_OF_BEFORE: Final = 500  # characters of the question before
+_CHARACTERS_A_TOKEN: Final = 3.5
+
+
+def estimated_tokens(text: str) -> int:
+    """A cautious guess without the provider's tokenizer: 3.5 letters a token, one for each sign beyond Latin-1."""
+    wide = sum(character > "\u00ff" for character in text)
+    return int((len(text) - wide) / _CHARACTERS_A_TOKEN) + wide + 1
+
+
+def search_text(question: str, history: Iterable[Message]) -> str:
+    """The question in the light of the talk: a short follow-up is searched for with the question before it."""
+    question = question.strip()
+    asked_before = [message.content for message in history if message.role is Speaker.USER]
+    if asked_before and len(question) <= SHORT_QUESTION:
+        question = f"{asked_before[-1].strip()[:_PART_OF_BEFORE]}\n{question}"
+    return question[:MAX_QUERY]
+
+
+def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) -> tuple[PastTurn, ...]:
+    """Whole exchanges, the youngest within `budget` tokens; a question without an answer is left out."""
+    exchanges: list[tuple[Message, Message]] = []
+    question: Message | None = None
+    for message in history:
+        if message.role is Speaker.USER:
+            question = message
+        elif question is not None and message.content.strip():
+            exchanges.append((question, message))
+            question = None
+    kept: list[tuple[Message, Message]] = []
+    for exchange in reversed(exchanges):
+        budget -= sum(estimated_tokens(message.content) for message in exchange)
+        if budget < 0:
+            break
+        kept.insert(0, exchange)
+    return tuple(PastTurn(speaker=said.role, text=said.content) for exchange in kept for said in exchange)
+
+
+def shortened(history: Sequence[PastTurn]) -> tuple[PastTurn, ...]:
+    """Without the older part: the last exchange alone, or nothing where that was all."""
+    return tuple(history[-2:]) if len(history) > 2 else ()  # noqa: PLR2004 an exchange is two turns

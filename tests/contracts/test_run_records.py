@@ -1,0 +1,97 @@
+"""What every store of run records promises."""
+
+from datetime import timedelta
+
+from domain.conversations import Message, MessageStatus, Speaker
+from domain.ids import MessageId
+from tests.contracts.units import NOW, Team, Units, found_team, make_conversation, make_message, new_id
+
+LONG, NONE = timedelta(hours=1), timedelta(0)
+
+
+async def begun(units: Units, team: Team) -> Message:
+    """An answer being written, committed."""
+    conversation = make_conversation(team)
+    answer = make_message(conversation, role=Speaker.ASSISTANT, status=MessageStatus.STREAMING, content="")
+    async with units.begin(team.id) as work:
+        await work.conversations.add(conversation)
+        await work.messages.add(answer)
+        await work.runs.open(answer, team.owner.id)
+        await work.commit()
+    return answer
+
+
+async def test_a_beat_tells_which_runs_go_on_and_who_is_to_stop(units: Units) -> None:
+    """Ended and unknown runs are left out; a wish to cancel is seen by the writer, whoever had it."""
+    team = await found_team(units)
+    first, second, ended = [await begun(units, team) for _ in range(3)]
+    async with units.begin(team.id) as work:
+        await work.runs.request_cancel(second.id)
+        await work.runs.request_cancel(second.id)
+        await work.runs.request_cancel(MessageId(new_id()))
+        await work.runs.end(ended.id)
+        await work.runs.end(ended.id)
+        await work.commit()
+
+    async with units.begin(None) as work:
+        told = await work.runs.beat([first.id, second.id, ended.id, MessageId(new_id())])
+
+    assert told == {first.id: False, second.id: True}
+
+
+async def test_silent_runs_are_found_until_they_are_ended(units: Units) -> None:
+    """Who has not beaten for long enough, longest silence first; a beat or the end makes it known no more."""
+    team = await found_team(units)
+    first, second = await begun(units, team), await begun(units, team)
+    async with units.begin(None) as work:
+        assert [first, second] == await work.runs.silent(since=NONE, limit=10)
+        assert [first] == await work.runs.silent(since=NONE, limit=1)
+        assert await work.runs.silent(since=LONG, limit=10) == []
+        await work.runs.beat([first.id])
+        assert [second, first] == await work.runs.silent(since=NONE, limit=10)
+        await work.runs.end(second.id)
+        assert [first] == await work.runs.silent(since=NONE, limit=10)
+        assert await work.runs.is_silent(first.id, since=NONE)
+        assert not await work.runs.is_silent(first.id, since=LONG)
+        assert not await work.runs.is_silent(second.id, since=NONE)
+
+
+async def test_outlines_come_back_in_their_order(units: Units) -> None:
+    """Keys of objects stay where they were, since readers are told them to the letter."""
+    team = await found_team(units)
+    answer = await begun(units, team)
+    outline = [{"model": "claude"}, {"name": "retrieval.started", "data": {"zz": 0.1, "a": "ü"}}, 3, "c"]
+    async with units.begin(team.id) as work:
+        assert await work.runs.outline(answer.id) is None
+        await work.runs.note(answer.id, outline)
+        await work.runs.note(MessageId(new_id()), outline)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        found = await work.runs.outline(answer.id)
+        assert await work.runs.outline(MessageId(new_id())) is None
+
+    assert repr(outline) == repr(found)
+
+
+async def test_what_is_being_written_is_counted(units: Units) -> None:
+    """By workspace and by user in it; what ended does not count."""
+    team, other = await found_team(units), await found_team(units)
+    first, _ = await begun(units, team), await begun(units, team)
+    await begun(units, other)
+    async with units.begin(team.id) as work:
+        before = await work.runs.active(team.id, team.owner.id)
+        await work.runs.end(first.id)
+        after = await work.runs.active(team.id, other.owner.id)
+
+    assert (before.of_workspace, before.of_user) == (2, 2)
+    assert (after.of_workspace, after.of_user) == (1, 0)
+
+
+async def test_whether_a_message_was_saved_is_told(units: Units) -> None:
+    """The writer learns that somebody else ended the answer."""
+    team = await found_team(units)
+    answer = await begun(units, team)
+    async with units.begin(team.id) as work:
+        assert await work.messages.save(answer.grown("Half", ()))
+        assert await work.messages.save(answer.ended(MessageStatus.INTERRUPTED, now=NOW))
+        assert not await work.messages.save(answer.ended(MessageStatus.COMPLETE, now=NOW))
