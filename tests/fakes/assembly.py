@@ -19,6 +19,8 @@ from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
 
+SECRET = "a secret key for tests that is long enough"
+
 
 @frozen(kw_only=True)
 class Assembly:
@@ -40,7 +42,11 @@ class Assembly:
 
     @use_cases.default
     def _assembled(self) -> UseCases:
-        ports = Ports(
+        return assemble(self.ports(), self.policy)
+
+    def ports(self) -> Ports:
+        """The fakes, some of them for somebody to replace."""
+        return Ports(
             begin=self.begin,
             files=LocalFiles(self.root),
             media_types=FakeMediaTypes(),
@@ -53,14 +59,13 @@ class Assembly:
             run_log=self.run_log,
             live=self.live,
             passwords=QuickPasswords(),
-            tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            tokens=JwtTokens([SECRET]),
             changes=self.changes,
             tickets=self.tickets,
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,
         )
-        return assemble(ports, self.policy)
 
     def worker(self) -> MemoryWorker:
         """Runs the jobs that were committed."""
