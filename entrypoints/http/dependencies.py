@@ -49,17 +49,20 @@ class Container(Protocol):
         ...
 
 
-def get_container(connection: HTTPConnection) -> Container:
+async def get_container(connection: HTTPConnection) -> Container:
     """The container of the application that serves this connection."""
     container: Container = connection.app.state.container
     return container
 
 
-def get_use_cases(container: Annotated[Container, Depends(get_container)]) -> UseCases:
+async def get_use_cases(connection: HTTPConnection) -> UseCases:
     """The use cases."""
+    container: Container = connection.app.state.container
     return container.use_cases()
 
 
+# Dependencies are coroutines even where they wait for nothing: FastAPI runs plain functions in a thread, which costs
+# more than all the rest of a small request. They are few for the same reason: each costs as much as a route.
 UseCasesDep = Annotated[UseCases, Depends(get_use_cases)]
 ContainerDep = Annotated[Container, Depends(get_container)]
 
@@ -71,20 +74,20 @@ bearer = HTTPBearer(
 
 
 async def get_identity(
-    use_cases: UseCasesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    connection: HTTPConnection, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 ) -> Identity:
     """The person that the bearer token proves."""
     if credentials is None or not credentials.credentials:
         raise Unauthenticated("Send `Authorization: Bearer <access token>`.")
-    return await use_cases.authenticate(credentials.credentials)
+    return await (await get_use_cases(connection)).authenticate(credentials.credentials)
 
 
 IdentityDep = Annotated[Identity, Depends(get_identity)]
 
 
-async def get_actor(use_cases: UseCasesDep, identity: IdentityDep, workspace_id: UUID) -> Actor:
+async def get_actor(connection: HTTPConnection, identity: IdentityDep, workspace_id: UUID) -> Actor:
     """The person in the workspace of the path."""
-    return await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
+    return await (await get_use_cases(connection)).enter_workspace(identity, WorkspaceId(workspace_id))
 
 
 ActorDep = Annotated[Actor, Depends(get_actor)]
