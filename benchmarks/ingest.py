@@ -89,7 +89,7 @@ async def ingested(host: Host, actor: Actor, files: Sequence[Path]) -> tuple[flo
     uploaded = time.perf_counter()
     async with working(host.container):
         while await _waiting(host, actor):  # noqa: ASYNC110 it is the database that knows
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         return uploaded - started, time.perf_counter() - uploaded
 
 

@@ -271,7 +271,7 @@ class Document:
         """The revision worked on goes live."""
         replaced = (
             ()
-            if self.live_revision is None
+            if self.revision == 1  # a younger one replaces files at least, even where nothing went live before
             else (RevisionReplaced(workspace_id=self.workspace_id, document_id=self.id, live_revision=self.revision),)
         )
         return self._next(

@@ -141,9 +141,15 @@ class Documents(RuleBasedStateMachine):
         assert found == {key: known.live for key, known in self.expected.items() if known.live is not None}
 
     def teardown(self) -> None:
-        """In the end nothing differs, and nothing is left of what was deleted."""
-        if not hasattr(self, "assembly"):
-            return
+        if hasattr(self, "assembly"):
+            try:
+                self.nothing_is_left_over()
+            finally:
+                self.loop.close()
+                self.folder.cleanup()
+
+    def nothing_is_left_over(self) -> None:
+        """In the end the stores agree, and of what was deleted there is the receipt alone."""
         self.work()
         findings = self.run(self.assembly.use_cases.reconcile_all(repair=False))
         assert not findings.differences
@@ -151,8 +157,6 @@ class Documents(RuleBasedStateMachine):
         assert len(self.assembly.stored_files()) == len(self.expected)
         for document_id in self.deleted:
             self.run(self.assembly.use_cases.show_erasure(self.actor, document_id=document_id))
-        self.loop.close()
-        self.folder.cleanup()
 
 
 Documents.TestCase.settings = settings(

@@ -118,6 +118,17 @@ async def test_a_revision_replaces_what_was_there(assembly: Assembly, ann: Actor
     assert len(assembly.stored_files()) == 1
 
 
+async def test_a_revision_before_the_first_was_read_leaves_one_file(assembly: Assembly, ann: Actor) -> None:
+    """The original that was never read goes too."""
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    await assembly.use_cases.revise_document(
+        ann, document_id=receipt.document.id, content=bytes_of("The otter swims."), filename=None
+    )
+    await assembly.worker().drain()
+
+    assert len(assembly.stored_files()) == 1
+
+
 async def test_a_failed_revision_leaves_the_old_one_live(assembly: Assembly, ann: Actor) -> None:
     """The document is failed, and what was there before still answers."""
     document = await upload(assembly, ann, TEXT)
