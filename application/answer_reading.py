@@ -64,7 +64,10 @@ class ReadAnswer:
                 position = event.offset
                 if event.is_last:
                     return
-            for event in await self._stored(message):
+            stored = await self._stored(message)
+            if not stored:
+                return  # the conversation was deleted
+            for event in stored:
                 is_over = is_over or event.is_last
                 if event.offset > position:
                     yield event
@@ -89,7 +92,7 @@ class ReadAnswer:
     async def _stored(self, message: Message) -> list[RunEvent]:
         async with self.begin(message.workspace_id) as work:
             stored = await work.messages.get(message.id)
-            if stored is None:  # the conversation was deleted
+            if stored is None:
                 return []
             question = await work.messages.get(stored.parent_id) if stored.parent_id else None
             return retold(stored, question, await work.runs.outline(stored.id))

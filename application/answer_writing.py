@@ -7,9 +7,10 @@ from attrs import define, evolve, field
 
 from application.answer_runs import Run
 from application.errors import ApplicationError
-from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, TextPart
+from application.history import estimated_request, estimated_tokens
+from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, ModelRequest, TextPart
 from application.ports.system import Log
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.retelling import last_event, outline_of
 from application.views import citation_view
 from domain.answers import AnswerDraft
@@ -34,6 +35,7 @@ class Writing:
     message: Message
     draft: AnswerDraft = field(factory=AnswerDraft)
     usage: Usage = field(factory=Usage)
+    asked: ModelRequest | None = None  # what the model is answering now; what it cost is known at its end only
     _pending: str = ""  # not told yet
     _checkpoint_at: float = field(factory=lambda: asyncio.get_running_loop().time() + CHECKPOINT_INTERVAL)
     _saving: asyncio.Task[None] | None = None
@@ -107,12 +109,22 @@ class Writing:
         await self.run.tell(*last_event(message))
         return message
 
+    async def _count(self, work: UnitOfWork, message: Message) -> None:
+        """What it cost; what a request that was cut off cost is guessed, so that breaking off is not free."""
+        used = message.usage
+        if self.asked is not None and message.content:
+            used += Usage(input_tokens=estimated_request(self.asked), output_tokens=estimated_tokens(message.content))
+        if message.created_by is not None and message.completed_at is not None and used != Usage():
+            model, day = message.model or "unknown", message.completed_at.date()
+            await work.usage.add(message.workspace_id, message.created_by, model, day, used)
+
     async def _saved(self, message: Message) -> Message:
         outline = outline_of(self.run.events)
         for attempt in range(1, SAVE_ATTEMPTS + 1):
             try:
                 async with self.begin(message.workspace_id) as work:
                     if await work.messages.save(message):
+                        await self._count(work, message)
                         await work.runs.note(message.id, outline)
                         await work.runs.end(message.id)
                         await work.commit()

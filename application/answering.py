@@ -10,7 +10,7 @@ from application.answer_runs import Run, RunLost
 from application.answer_writing import Writing
 from application.errors import ModelFailed, Unavailable
 from application.history import past_turns, search_text, shortened
-from application.knowledge import SearchFilters, SearchPassages
+from application.knowledge import SearchFilters
 from application.lost_answers import INTERRUPTED
 from application.pacing import paced
 from application.ports.models import (
@@ -26,7 +26,7 @@ from application.ports.models import (
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.retelling import created
-from application.sources import make_source
+from application.sources import FindSources
 from application.views import source_view
 from domain.access import Actor
 from domain.answers import Source
@@ -34,7 +34,6 @@ from domain.conversations import AnswerError, Conversation, Message, MessageStat
 
 FLUSH_INTERVAL: Final = 0.04  # seconds
 MAX_ROUNDS: Final = 4  # times that the model may search again
-PASSAGES_FOR_ANSWER: Final = 8
 MAX_QUERY: Final = 1000  # characters of what the model searches for
 TOO_LARGE: Final = "model_request_too_large"
 
@@ -75,7 +74,7 @@ class WriteAnswer:
     """
 
     begin: UnitOfWorkFactory
-    search: SearchPassages
+    find: FindSources
     model: AnswerModel
     clock: Clock
     log: Log
@@ -173,8 +172,8 @@ class WriteAnswer:
             chosen = frozenset(order.conversation.collection_ids)
             both = chosen if filters.collection_ids is None else chosen & filters.collection_ids
             filters = evolve(filters, collection_ids=both)
-        outcome = await self.search(order.actor, query=query, limit=PASSAGES_FOR_ANSWER, filters=filters)
-        sources = tuple(make_source(passage) for passage in outcome.passages)
+        given = [source.passage.chunk.id for source in writing.draft.sources.values()]
+        sources = await self.find(order.actor, query=query, filters=filters, given=given)
         writing.draft.give(sources)
         await writing.run.emit("retrieval.completed", {"sources": [source_view(source) for source in sources]})
         return sources
@@ -192,6 +191,7 @@ class WriteAnswer:
 
     async def _ask(self, writing: Writing, request: ModelRequest) -> Stop:
         stop: Stop | None = None
+        writing.asked = request
         async with self.model.stream(request) as parts:
             batches = paced(parts, interval=FLUSH_INTERVAL)
             try:
@@ -205,7 +205,7 @@ class WriteAnswer:
                 await batches.aclose()
         if stop is None:
             raise ModelFailed("The model's stream ended without an end.", code="model_stream_broken", retryable=True)
-        writing.usage += stop.usage
+        writing.usage, writing.asked = writing.usage + stop.usage, None
         writing.message = evolve(writing.message, model=stop.model)
         return stop
 
@@ -222,6 +222,8 @@ class WriteAnswer:
         if isinstance(failure, ModelFailed):
             return AnswerError(code=failure.slug, message=failure.message, retryable=failure.retryable)
         if isinstance(failure, Unavailable):
-            return AnswerError(code=failure.slug, message=failure.message, retryable=True)
+            return AnswerError(
+                code=failure.slug, message=failure.message, retryable=True, retry_after=failure.retry_after
+            )
         self.log.error("answer_failed", error=repr(failure), kind=type(failure).__name__)
         return AnswerError(code="internal", message="Something went wrong on the server. Ask again.", retryable=True)

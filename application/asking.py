@@ -5,6 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
+from application.answer_limits import AnswerLimits
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
 from application.answering import AnswerOrder, WriteAnswer
@@ -31,16 +32,50 @@ class Asked:
 
 
 @frozen(kw_only=True)
+class BeginAnswer:
+    """The part that all ways of asking share: an answer's message and record are stored, then its run starts."""
+
+    write: WriteAnswer
+    runs: AnswerRuns
+    limits: AnswerLimits
+    clock: Clock
+    ids: Ids
+
+    async def store(self, work: UnitOfWork, actor: Actor, conversation: Conversation, question: Message) -> Message:
+        """A new answer to the question, to be committed by the caller. `TooManyRequests` beyond the limits."""
+        await self.limits.check(work, actor, self.clock.now())
+        answer = Message(
+            id=MessageId(self.ids.new()),
+            workspace_id=actor.workspace_id,
+            conversation_id=conversation.id,
+            parent_id=question.id,
+            role=Speaker.ASSISTANT,
+            status=MessageStatus.STREAMING,
+            model=conversation.model or self.write.model.capabilities.default_model,
+            created_by=actor.user_id,
+            created_at=self.clock.now(),
+        )
+        await work.messages.add(answer)
+        await work.runs.open(answer, actor.user_id)
+        return answer
+
+    def start(self, order: AnswerOrder) -> Asked:
+        """Once it is committed."""
+        self.runs.start(order.answer.id, lambda run: self.write(order, run))
+        return Asked(question=order.question, answer=order.answer)
+
+
+@frozen(kw_only=True)
 class PostMessage:
     """Ask: store the question, begin the answer, and let it be written whoever listens.
 
-    - Without `parent_id` the question follows the conversation's youngest message.
+    - Without `parent_id` the question follows the conversation's youngest message; with it, the one named: a question
+      after an earlier answer begins a branch, and so does an edited one that follows what the first had followed.
     - A conversation without a title is titled after its first question.
     """
 
     begin: UnitOfWorkFactory
-    write: WriteAnswer
-    runs: AnswerRuns
+    begin_answer: BeginAnswer
     access: ConversationAccess
     clock: Clock
     ids: Ids
@@ -74,35 +109,23 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
-            answer = Message(
-                id=MessageId(self.ids.new()),
-                workspace_id=actor.workspace_id,
-                conversation_id=conversation.id,
-                parent_id=question.id,
-                role=Speaker.ASSISTANT,
-                status=MessageStatus.STREAMING,
-                model=conversation.model or self.write.model.capabilities.default_model,
-                created_by=actor.user_id,
-                created_at=now,
-            )
             await work.messages.add(question)
-            await work.messages.add(answer)
-            await work.runs.open(answer, actor.user_id)
+            answer = await self.begin_answer.store(work, actor, conversation, question)
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
             await work.commit()
-        order = AnswerOrder(
-            actor=actor,
-            conversation=conversation,
-            question=question,
-            answer=answer,
-            history=tuple(history),
-            use_knowledge=use_knowledge,
-            filters=filters or SearchFilters(),
+        return self.begin_answer.start(
+            AnswerOrder(
+                actor=actor,
+                conversation=conversation,
+                question=question,
+                answer=answer,
+                history=tuple(history),
+                use_knowledge=use_knowledge,
+                filters=filters or SearchFilters(),
+            )
         )
-        self.runs.start(answer.id, lambda run: self.write(order, run))
-        return Asked(question=question, answer=answer)
 
     async def _history(
         self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
@@ -121,6 +144,47 @@ class PostMessage:
                 "The answer before is still being written. Wait for it or cancel it.", code="answer_in_progress"
             )
         return await work.messages.thread(parent.id, limit=HISTORY_MESSAGES)
+
+
+@frozen(kw_only=True)
+class RegenerateAnswer:
+    """Another answer to the same question, beside the first; with the documents as they are now."""
+
+    begin: UnitOfWorkFactory
+    begin_answer: BeginAnswer
+    access: ConversationAccess
+
+    async def __call__(
+        self,
+        actor: Actor,
+        *,
+        message_id: MessageId,
+        use_knowledge: bool = True,
+        filters: SearchFilters | None = None,
+    ) -> Asked:
+        """`NotFound`; `Conflict` for a message that is no answer, or is still being written."""
+        actor.require(Action.CHAT)
+        async with self.begin(actor.workspace_id) as work:
+            present = await self.access.message(work, actor, message_id)
+            if present.role is not Speaker.ASSISTANT or present.parent_id is None:
+                raise Conflict("Only an answer can be written again.", code="not_an_answer")
+            if not present.is_over:
+                raise Conflict("The answer is still being written. Cancel it first.", code="answer_in_progress")
+            conversation = await self.access.conversation(work, actor, present.conversation_id)
+            *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
+            answer = await self.begin_answer.store(work, actor, conversation, question)
+            await work.commit()
+        return self.begin_answer.start(
+            AnswerOrder(
+                actor=actor,
+                conversation=conversation,
+                question=question,
+                answer=answer,
+                history=tuple(history),
+                use_knowledge=use_knowledge,
+                filters=filters or SearchFilters(),
+            )
+        )
 
 
 @frozen(kw_only=True)

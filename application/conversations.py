@@ -3,12 +3,11 @@
 from attrs import frozen
 
 from application.conversation_access import ConversationAccess, with_readable_citations
-from application.documents import readable_collection
+from application.documents import check_version, readable_collection
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
-from domain.conversations import MAX_INSTRUCTIONS_LENGTH, MAX_TITLE_LENGTH, Conversation, Message
-from domain.errors import InvalidInput
+from domain.conversations import Conversation, Message, check_instructions, check_title
 from domain.ids import CollectionId, ConversationId, MessageId
 
 
@@ -31,21 +30,14 @@ class StartConversation:
     ) -> Conversation:
         """`InvalidInput`, or `NotFound` for a collection that does not exist for this actor."""
         actor.require(Action.CHAT)
-        cleaned = " ".join(title.split()) if title else None
-        if cleaned and len(cleaned) > MAX_TITLE_LENGTH:
-            raise InvalidInput(f"A title has at most {MAX_TITLE_LENGTH} characters.", pointer="/title")
-        if instructions and len(instructions) > MAX_INSTRUCTIONS_LENGTH:
-            raise InvalidInput(
-                f"Instructions have at most {MAX_INSTRUCTIONS_LENGTH} characters.", pointer="/instructions"
-            )
         now = self.clock.now()
         conversation = Conversation(
             id=ConversationId(self.ids.new()),
             workspace_id=actor.workspace_id,
             created_by=actor.user_id,
-            title=cleaned or None,
+            title=check_title(title),
             collection_ids=tuple(dict.fromkeys(collection_ids)),
-            instructions=instructions or None,
+            instructions=check_instructions(instructions),
             model=model or None,
             created_at=now,
             updated_at=now,
@@ -74,15 +66,71 @@ class ShowConversation:
 
 @frozen(kw_only=True)
 class ListConversations:
-    """The actor's conversations, newest first."""
+    """The actor's conversations, newest first; with `text` those whose title or messages hold it."""
 
     begin: UnitOfWorkFactory
 
-    async def __call__(self, actor: Actor, *, limit: int, after: ConversationId | None = None) -> list[Conversation]:
+    async def __call__(
+        self, actor: Actor, *, limit: int, after: ConversationId | None = None, text: str | None = None
+    ) -> list[Conversation]:
         """At most `limit`, after the one named."""
         actor.require(Action.CHAT)
+        wanted = (text or "").strip() or None
         async with self.begin(actor.workspace_id) as work:
-            return await work.conversations.of_user(actor.workspace_id, actor.user_id, limit=limit, after=after)
+            return await work.conversations.of_user(
+                actor.workspace_id, actor.user_id, limit=limit, after=after, text=wanted
+            )
+
+
+@frozen(kw_only=True)
+class ChangeConversation:
+    """Another title, other collections, instructions or model, for the questions to come."""
+
+    begin: UnitOfWorkFactory
+    access: ConversationAccess
+    clock: Clock
+
+    async def __call__(
+        self,
+        actor: Actor,
+        *,
+        conversation_id: ConversationId,
+        title: str | None = None,
+        collection_ids: tuple[CollectionId, ...] | None = None,
+        instructions: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+    ) -> Conversation:
+        """What is None stays, empty text takes away. `NotFound`, `InvalidInput`, or `StaleVersion`."""
+        actor.require(Action.CHAT)
+        async with self.begin(actor.workspace_id) as work:
+            conversation = await self.access.conversation(work, actor, conversation_id)
+            check_version(conversation.version, version)
+            for collection_id in collection_ids or ():
+                await readable_collection(work, actor, collection_id)
+            changed = conversation.changed(
+                self.clock.now(), title=title, collection_ids=collection_ids, instructions=instructions, model=model
+            )
+            await work.conversations.save(changed)
+            await work.commit()
+        return changed
+
+
+@frozen(kw_only=True)
+class DeleteConversation:
+    """The conversation and all its messages are gone; an answer being written stops."""
+
+    begin: UnitOfWorkFactory
+    access: ConversationAccess
+
+    async def __call__(self, actor: Actor, *, conversation_id: ConversationId, version: int | None = None) -> None:
+        """`NotFound`, or `StaleVersion` when `version` is not the present one."""
+        actor.require(Action.CHAT)
+        async with self.begin(actor.workspace_id) as work:
+            conversation = await self.access.conversation(work, actor, conversation_id)
+            check_version(conversation.version, version)
+            await work.conversations.remove(conversation.id)
+            await work.commit()
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from application.ports.models import PastTurn
+from application.ports.models import ModelRequest, PastTurn
 from domain.conversations import Message, Speaker
 
 MAX_HISTORY_TOKENS: Final = 8000
@@ -17,6 +17,14 @@ def estimated_tokens(text: str) -> int:
     """A cautious guess without the provider's tokenizer: 3.5 letters a token, one for each sign beyond Latin-1."""
     wide = sum(character > "\u00ff" for character in text)
     return int((len(text) - wide) / _CHARACTERS_A_TOKEN) + wide + 1
+
+
+def estimated_request(request: ModelRequest) -> int:
+    """Input tokens of a request, as far as its text goes."""
+    sources = [*request.sources, *(s for done in request.rounds for result in done.results for s in result.sources)]
+    texts = [request.question, request.instructions, *(turn.text for turn in request.history)]
+    texts += ["".join(source.blocks) for source in sources]
+    return sum(map(estimated_tokens, texts))
 
 
 def search_text(question: str, history: Iterable[Message]) -> str:

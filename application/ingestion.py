@@ -6,14 +6,18 @@ and the last transaction decides whether the work still counts.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.errors import ConcurrentChange, ParsingFailed
+from application.ingest_progress import EVERY, Progress, Superseded
 from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRevisions
+from application.ports.languages import LanguageDetector
+from application.ports.news import DocumentNews
 from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -26,13 +30,6 @@ from domain.passages import Chunk, ParsedDocument
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
 SAVE_ATTEMPTS: Final = 5
-
-# Share of the whole at which each stage begins; embedding is nearly all of the time.
-STARTS_AT: Final = {Stage.PARSING: 0.0, Stage.CHUNKING: 0.15, Stage.EMBEDDING: 0.2, Stage.INDEXING: 0.97}
-
-
-class _Superseded(Exception):
-    """The document was deleted, or a younger revision came."""
 
 
 @frozen(kw_only=True)
@@ -47,57 +44,74 @@ class Ingest:
     files: FileStore
     parser: Parser
     tokens: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     vectors: VectorIndex
     clock: Clock
+    news: DocumentNews
+    report_every: float = EVERY
 
     async def __call__(self, job: IngestDocument) -> None:
         """Raises `Unavailable` errors for the queue to try again; all else ends in the document's state."""
-        document = await self._load(job)
-        if document is None:
-            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
-            return
-        if document.live_revision == job.revision:
-            return
+        progress = Progress(partial(self._report, job), self.report_every)
         try:
-            await self._report(job, Stage.PARSING)
-            parsed = await self._parse(document)
-            await self._report(job, Stage.CHUNKING)
-            chunks = await asyncio.to_thread(self._cut, document, parsed)
-            await self._index(job, document, chunks)
-            await self._go_live(job, parsed, chunks)
+            document = await self._begin(job)
+            if document is None:
+                return
+            await self.news.tell(job.document_id)
+            await progress.watched(self._read(job, document, progress))
         except ParsingFailed as error:
             failure = error.failure
             await settle(self.begin, job, lambda unread: unread.failed(failure, self.clock.now()))
-        except _Superseded:
-            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
+        except Superseded:
+            await self._discard(job)
+        await self.news.tell(job.document_id)
 
-    async def _load(self, job: IngestDocument) -> Document | None:
+    async def _discard(self, job: IngestDocument) -> None:
+        """Take back what was written of a revision, unless it went live at the very moment it was asked about."""
         async with self.begin(job.workspace_id) as work:
             document = await work.documents.get(job.document_id)
-        if document is None or document.is_deleted or document.revision != job.revision:
-            return None
-        return document
+        if document is None or document.is_deleted or document.live_revision != job.revision:
+            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
 
-    async def _report(self, job: IngestDocument, stage: Stage, share: float = 0.0) -> None:
-        """Note progress; `share` (0..1) of this stage is done."""
-        later = [start for start in STARTS_AT.values() if start > STARTS_AT[stage]]
-        progress = STARTS_AT[stage] + share * (min(later, default=1.0) - STARTS_AT[stage])
+    async def _begin(self, job: IngestDocument) -> Document | None:
+        """The document, noted as being worked on; None when that revision is settled; else `Superseded`."""
+        async with self.begin(job.workspace_id) as work:
+            wanted = await work.documents.report(job.document_id, job.revision, Stage.PARSING, 0.0, self.clock.now())
+            document = await work.documents.get(job.document_id)
+            await work.commit()
+        if document is None or document.is_deleted or document.revision != job.revision:
+            raise Superseded
+        return document if wanted else None
+
+    async def _report(self, job: IngestDocument, stage: Stage, progress: float) -> bool:
         async with self.begin(job.workspace_id) as work:
             wanted = await work.documents.report(job.document_id, job.revision, stage, progress, self.clock.now())
             await work.commit()
-        if not wanted:
-            raise _Superseded
+        await self.news.tell(job.document_id)
+        return wanted
+
+    async def _read(self, job: IngestDocument, document: Document, progress: Progress) -> None:
+        parsed = await self._parse(document)
+        progress.at(Stage.CHUNKING)
+        chunks = await asyncio.to_thread(self._cut, document, parsed)
+        progress.at(Stage.EMBEDDING)
+        await self._index(job, evolve(document, language=parsed.language), chunks, progress)
+        progress.at(Stage.INDEXING)
+        await self._go_live(job, parsed, chunks)
 
     async def _parse(self, document: Document) -> ParsedDocument:
         try:
             async with self.files.local(document.file_key) as path:
-                return await self.parser.parse(path, document.media_type)
+                parsed = await self.parser.parse(path, document.media_type)
         except NotFound as error:
             missing = Failure(
                 code=FailureCode.PARSE_FAILED, message="The original file is missing from the store. Upload it again."
             )
             raise ParsingFailed(missing) from error
+        # the text knows better than a template's `lang` attribute
+        language = await asyncio.to_thread(self.languages.detect, parsed.text) or parsed.language
+        return evolve(parsed, language=language)
 
     def _cut(self, document: Document, parsed: ParsedDocument) -> list[Chunk]:
         chunks = cut(
@@ -113,9 +127,10 @@ class Ingest:
             )
         return chunks
 
-    async def _index(self, job: IngestDocument, document: Document, chunks: Sequence[Chunk]) -> None:
-        """Embed and write batch by batch, two at a time, reporting as they finish."""
-        await self._report(job, Stage.EMBEDDING)
+    async def _index(
+        self, job: IngestDocument, document: Document, chunks: Sequence[Chunk], progress: Progress
+    ) -> None:
+        """Embed and write batch by batch, two at a time."""
         batches = [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
         free = asyncio.Semaphore(IN_FLIGHT)
         done = 0
@@ -129,8 +144,7 @@ class Ingest:
                     [_indexed(document, chunk, dense) for chunk, dense in zip(batch, vectors, strict=True)],
                 )
                 done += 1
-                if done < len(batches):
-                    await self._report(job, Stage.EMBEDDING, done / len(batches))
+                progress.at(Stage.EMBEDDING, done / len(batches))
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -140,14 +154,13 @@ class Ingest:
             raise _first(group_error) from group_error
 
     async def _go_live(self, job: IngestDocument, parsed: ParsedDocument, chunks: Sequence[Chunk]) -> None:
-        await self._report(job, Stage.INDEXING)
         pages = [(page, parsed.text[page.char_from : page.char_to]) for page in parsed.pages]
         for attempt in range(SAVE_ATTEMPTS):
             try:
                 async with self.begin(job.workspace_id) as work:
                     document = await work.documents.get(job.document_id)
                     if document is None or document.is_deleted or document.revision != job.revision:
-                        raise _Superseded
+                        raise Superseded
                     await work.passages.replace(job.document_id, job.revision, chunks, pages)
                     await work.documents.save(
                         document.completed(
@@ -183,9 +196,9 @@ def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> Indexe
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """What a task group failed with, a superseded revision before anything else."""
-    flat = [e if not isinstance(e, ExceptionGroup) else _first(e) for e in group.exceptions]
-    return next((error for error in flat if isinstance(error, _Superseded)), flat[0])
+    """What a task group failed with."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 async def settle(begin: UnitOfWorkFactory, job: IngestDocument, change: Callable[[Document], Document]) -> None:

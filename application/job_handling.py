@@ -57,6 +57,7 @@ class HandleJob:
         if isinstance(job, IngestDocument):
             now = self.ingest.clock.now()
             await settle(self.ingest.begin, job, lambda document: document.failed(_reason(document, error), now))
+            await self.ingest.news.tell(job.document_id)
 
 
 def _reason(document: Document, error: Exception) -> Failure:

@@ -1,9 +1,10 @@
 """Everything the application can do, in one typed object that every host is given."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application import (
     administration,
@@ -12,11 +13,13 @@ from application import (
     asking,
     authentication,
     collection_access,
+    conversation_export,
     conversations,
     deleting,
     document_contents,
     documents,
     erasure,
+    feedback,
     ingestion,
     invitations,
     job_handling,
@@ -29,13 +32,18 @@ from application import (
     reconciling,
     reindexing,
     rooms,
+    rooms_access,
     rooms_events,
+    rooms_feed,
+    rooms_sweep,
     tickets,
     uploads,
+    usage,
     workspace_erasure,
     workspaces,
 )
 from application.access_memory import AccessMemory
+from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
@@ -45,14 +53,18 @@ from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
 from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
+from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
+from application.sources import FindSources
+from domain.usage import Price
 
 MIB: Final = 1024 * 1024
 
@@ -66,11 +78,13 @@ class Ports:
     media_types: MediaTypes
     parser: Parser
     tokens_of_text: TokenCounter
+    languages: LanguageDetector
     embedder: Embedder
     embeddings: EmbeddingCache
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
+    news: DocumentNews
     live: LiveBus
     passwords: PasswordHasher
     tokens: Tokens
@@ -90,6 +104,9 @@ class Policy:
     registration: RegistrationMode = RegistrationMode.OPEN
     max_upload_bytes: int = 100 * MIB
     max_answer_tokens: int = 4096
+    answer_timeout: timedelta = timedelta(minutes=10)
+    answer_limits: AnswerLimits = field(factory=AnswerLimits)
+    prices: Mapping[str, Price] = field(factory=dict)  # by model
 
 
 @frozen(kw_only=True)
@@ -165,13 +182,20 @@ class UseCases:
     # chat
     start_conversation: conversations.StartConversation
     show_conversation: conversations.ShowConversation
+    change_conversation: conversations.ChangeConversation
+    delete_conversation: conversations.DeleteConversation
+    export_conversation: conversation_export.ExportConversation
     list_conversations: conversations.ListConversations
     list_messages: conversations.ListMessages
     show_message: conversations.ShowMessage
     post_message: asking.PostMessage
     read_answer: answer_reading.ReadAnswer
     cancel_answer: asking.CancelAnswer
+    regenerate_answer: asking.RegenerateAnswer
+    rate_answer: feedback.RateAnswer
     ask: asking.Ask
+
+    show_usage: usage.ShowUsage
 
     # rooms
     create_room: rooms.CreateRoom
@@ -184,12 +208,21 @@ class UseCases:
     publish_event: rooms_events.PublishEvent
     read_events: rooms_events.ReadEvents
 
+    # the live side of rooms
+    identify_live: rooms_access.IdentifyLive
+    enter_room: rooms_access.EnterRoom
+    check_standing: rooms_access.CheckStanding
+    room_feeds: rooms_feed.RoomFeeds
+    watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+
     # work that follows
     handle_job: job_handling.HandleJob
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
     end_lost_answers: EndLostAnswers
+
+    document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes
 
@@ -206,11 +239,22 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     access = ConversationAccess()
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
-        begin=begin, search=search, model=ports.model, clock=clock, log=ports.log, max_tokens=policy.max_answer_tokens
+        begin=begin,
+        find=FindSources(begin=begin, search=search),
+        model=ports.model,
+        clock=clock,
+        log=ports.log,
+        max_tokens=policy.max_answer_tokens,
+        timeout=policy.answer_timeout,
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
+    post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
+    authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
+    redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
+    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
+    sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
-    post = asking.PostMessage(begin=begin, write=write, runs=runs, access=access, clock=clock, ids=ids)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     erase = erasure.Erase(
@@ -245,12 +289,12 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),
-        authenticate=authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock),
+        authenticate=authenticate,
         enter_workspace=enter_workspace,
         show_profile=authentication.ShowProfile(begin=begin, memory=memory),
         act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
         issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
-        redeem_ticket=tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock),
+        redeem_ticket=redeem,
         create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
         list_api_keys=api_keys.ListApiKeys(begin=begin),
         show_api_key=api_keys.ShowApiKey(begin=begin),
@@ -307,13 +351,19 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         search=search,
         start_conversation=start,
         show_conversation=conversations.ShowConversation(begin=begin, access=access),
+        change_conversation=conversations.ChangeConversation(begin=begin, access=access, clock=clock),
+        delete_conversation=conversations.DeleteConversation(begin=begin, access=access),
+        export_conversation=conversation_export.ExportConversation(begin=begin, access=access),
         list_conversations=conversations.ListConversations(begin=begin),
         list_messages=conversations.ListMessages(begin=begin, access=access),
         show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
         cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
+        rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
+        show_usage=usage.ShowUsage(begin=begin, clock=clock, prices=policy.prices),
         create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
         list_rooms=rooms.ListRooms(begin=begin),
         show_room=rooms.ShowRoom(begin=begin),
@@ -323,15 +373,22 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
         publish_event=rooms_events.PublishEvent(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
+        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
+        enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
+        check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
+        room_feeds=feeds,
+        watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
         handle_job=job_handling.HandleJob(
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,
                 parser=ports.parser,
                 tokens=ports.tokens_of_text,
+                languages=ports.languages,
                 embedder=ports.embedder,
                 vectors=ports.vectors,
                 clock=clock,
+                news=ports.news,
             ),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
             erase=erase,
@@ -345,6 +402,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        document_news=ports.news,
         end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
         answer_runs=runs,
     )

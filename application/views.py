@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.answers import Citation, Source
-from domain.conversations import Message
+from domain.conversations import AnswerError, Conversation, Message
 from domain.passages import PageBoxes
 
 
@@ -49,6 +49,26 @@ def source_view(source: Source) -> dict[str, Any]:
     }
 
 
+def conversation_view(conversation: Conversation) -> dict[str, Any]:
+    """A conversation."""
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "collection_ids": [str(key) for key in conversation.collection_ids],
+        "instructions": conversation.instructions,
+        "model": conversation.model,
+        "version": conversation.version,
+        "created_at": time_view(conversation.created_at),
+        "updated_at": time_view(conversation.updated_at),
+    }
+
+
+def error_view(error: AnswerError) -> dict[str, Any]:
+    """Why an answer failed; `retry_after` only where it is known."""
+    view = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return view if error.retry_after is None else {**view, "retry_after": error.retry_after}
+
+
 def message_view(message: Message) -> dict[str, Any]:
     """A question or an answer."""
     return {
@@ -67,9 +87,7 @@ def message_view(message: Message) -> dict[str, Any]:
             "cache_read_input_tokens": message.usage.cache_read_input_tokens,
             "cache_creation_input_tokens": message.usage.cache_creation_input_tokens,
         },
-        "error": None
-        if message.error is None
-        else {"code": message.error.code, "message": message.error.message, "retryable": message.error.retryable},
+        "error": None if message.error is None else error_view(message.error),
         "created_at": time_view(message.created_at),
         "completed_at": time_view(message.completed_at),
     }

@@ -59,6 +59,7 @@ class AnswerError:
     code: str
     message: str
     retryable: bool
+    retry_after: float | None = None  # seconds, where known
 
 
 def check_content(content: str) -> str:
@@ -68,6 +69,21 @@ def check_content(content: str) -> str:
             f"A message needs 1 to {MAX_CONTENT_LENGTH} characters, none of them NUL.", pointer="/content"
         )
     return content
+
+
+def check_title(title: str | None) -> str | None:
+    """One line of at most 200 characters; nothing but white space is no title."""
+    cleaned = " ".join((title or "").split())
+    if len(cleaned) > MAX_TITLE_LENGTH:
+        raise InvalidInput(f"A title has at most {MAX_TITLE_LENGTH} characters.", pointer="/title")
+    return cleaned or None
+
+
+def check_instructions(instructions: str | None) -> str | None:
+    """At most 10,000 characters."""
+    if instructions and len(instructions) > MAX_INSTRUCTIONS_LENGTH:
+        raise InvalidInput(f"Instructions have at most {MAX_INSTRUCTIONS_LENGTH} characters.", pointer="/instructions")
+    return instructions or None
 
 
 @frozen(kw_only=True)
@@ -135,6 +151,26 @@ class Conversation:
     version: int = 1
     created_at: datetime = field(validator=aware)
     updated_at: datetime = field(validator=aware)
+
+    def changed(
+        self,
+        now: datetime,
+        *,
+        title: str | None = None,
+        collection_ids: tuple[CollectionId, ...] | None = None,
+        instructions: str | None = None,
+        model: str | None = None,
+    ) -> "Conversation":
+        """With what is not None in place of what was; empty text takes it away."""
+        return evolve(
+            self,
+            title=self.title if title is None else check_title(title),
+            collection_ids=self.collection_ids if collection_ids is None else tuple(dict.fromkeys(collection_ids)),
+            instructions=self.instructions if instructions is None else check_instructions(instructions),
+            model=self.model if model is None else model or None,
+            version=self.version + 1,
+            updated_at=now,
+        )
 
     def titled_after(self, question: str, now: datetime) -> "Conversation":
         """A title made of the first question, where none was given."""

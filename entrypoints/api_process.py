@@ -14,6 +14,8 @@ async def run(descriptor: int) -> None:
     from entrypoints.keeping import ending_lost_answers
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
+    from entrypoints.websocket.frames import MAX_FRAME_BYTES
+    from entrypoints.websocket.protocol import RoomsProtocol
 
     settings = load_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
@@ -24,10 +26,12 @@ async def run(descriptor: int) -> None:
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                 """Open streams end with their answers, so those end first."""
                 runs.end_soon()
+                await app.state.live.drain()
                 await super().shutdown(sockets)
 
+        app = create_app(host.container, metrics=host.container.metrics())
         config = uvicorn.Config(
-            create_app(host.container, metrics=host.container.metrics()),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -35,6 +39,10 @@ async def run(descriptor: int) -> None:
             timeout_keep_alive=75,
             loop="uvloop",
             http="httptools",
+            ws=RoomsProtocol,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,  # the protocol has pings of its own
         )
         async with ending_lost_answers(host.use_cases.end_lost_answers):
             await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])

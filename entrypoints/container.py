@@ -6,7 +6,6 @@ the addresses of embedded engines into the settings. What is opened here is clos
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -14,6 +13,7 @@ from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.breaker import BreakerModel
 from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
@@ -26,18 +26,23 @@ from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
 from adapters.redis.live import RedisBus
+from adapters.redis.news import RedisNews
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
+from application.answer_limits import AnswerLimits
+from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
 from application.use_cases import Policy, Ports, assemble
+from domain.usage import Price
 from entrypoints.settings import Settings
 from entrypoints.telemetry import MeasuredLog, Metrics
 
@@ -77,10 +82,18 @@ def _run_log(client: RedisClient, closing: AsyncExitStack[bool | None]) -> Redis
     return log
 
 
+def _news(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisNews:
+    news = RedisNews(client)
+    closing.push_async_callback(news.aclose)
+    return news
+
+
 def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisAccessChanges:
     changes = RedisAccessChanges(client)
     closing.push_async_callback(changes.aclose)
     return changes
+
+
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
@@ -138,7 +151,7 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
         citations=CitationsMode(settings.citations_mode.value),
     )
     closing.push_async_callback(model.close)
-    return model
+    return BreakerModel(model)
 
 
 def _tokens(settings: Settings) -> JwtTokens:
@@ -159,11 +172,26 @@ def _policy(settings: Settings) -> Policy:
         registration=settings.registration_mode,
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_tokens=settings.max_answer_tokens,
+        answer_timeout=settings.answer_timeout,
+        answer_limits=AnswerLimits(
+            per_user=settings.answers_per_user,
+            per_workspace=settings.answers_per_workspace,
+            monthly_tokens_per_user=settings.monthly_tokens_per_user,
+            monthly_tokens_per_workspace=settings.monthly_tokens_per_workspace,
+        ),
+        prices={
+            name: Price(input=paid_in, output=paid_out, cache_read=0.1 * paid_in, cache_write=1.25 * paid_in)
+            for name, (paid_in, paid_out) in settings.model_prices.items()
+        },
     )
 
 
-def _blob_root(settings: Settings) -> Path:
-    return settings.blob_root
+def _files(settings: Settings) -> FileStore:
+    if settings.blob_root is not None:
+        return LocalFiles(settings.blob_root)
+    from adapters.files.s3 import S3Files  # its library is large, and needed only with a bucket
+
+    return S3Files.connect(_required(settings.blob_url, "blob_url"))
 
 
 def _health(ports: Ports, cache: RedisCache) -> dict[str, Ping]:
@@ -201,15 +229,17 @@ class Container(containers.DeclarativeContainer):
     ports = providers.Singleton(
         Ports,
         begin=begin,
-        files=providers.Singleton(LocalFiles, providers.Callable(_blob_root, settings)),
+        files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         tokens_of_text=providers.Singleton(_token_counter, settings),
+        languages=providers.Singleton(StopWordLanguages),
         embedder=embedder,
         embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
+        news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),

@@ -74,7 +74,8 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
     try:
         async with children, open_engines(settings, role="serve", stance=Stance.OWNER, owned=start_children) as engines:
             try:
-                await LocalFiles(settings.blob_root).sweep()  # what uploads left that a crash cut off
+                if settings.blob_root is not None:
+                    await LocalFiles(settings.blob_root).sweep()  # what uploads left that a crash cut off
                 ready = asyncio.gather(*(child.wait_ready() for child in starting))
                 if await _before(stop, engines, children, ready):
                     announce(settings, engines, port=sock.getsockname()[1], with_worker=with_worker)

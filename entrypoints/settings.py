@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -149,8 +158,10 @@ class Settings(BaseSettings):
         None, description="Qdrant server or cluster; embedded when unset."
     )
     qdrant_api_key: OptionalSecret = Field(None, description="The key of that server.")
-    blob_url: Annotated[str | None, one_of_schemes("file://")] = Field(
-        None, description="Where original files are kept; file://{DATA_DIR}/blobs when unset."
+    blob_url: Annotated[str | None, one_of_schemes("file://", "s3://")] = Field(
+        None,
+        description="Where original files are kept; file://{DATA_DIR}/blobs when unset. s3://bucket/prefix takes "
+        "endpoint, region and keys from the usual AWS_ variables.",
     )
 
     anthropic_api_key: OptionalSecret = Field(
@@ -168,6 +179,25 @@ class Settings(BaseSettings):
         CitationsMode.NATIVE, description="`inline` for Messages-API servers that drop search results."
     )
     max_answer_tokens: int = Field(4096, ge=64, le=128_000, description="Longest answer, thinking included.")
+
+    answer_timeout: Duration = Field(timedelta(minutes=10), description="Longest time that one answer may take.")
+    answers_per_user: int = Field(8, ge=1, description="Answers written at once for one person in a workspace.")
+    answers_per_workspace: int = Field(100, ge=1, description="Answers written at once in one workspace.")
+    monthly_tokens_per_user: int | None = Field(
+        None, ge=1, description="Tokens for one person in a workspace and calendar month; unlimited when unset."
+    )
+    monthly_tokens_per_workspace: int | None = Field(
+        None, ge=1, description="Tokens for a workspace and calendar month; unlimited when unset."
+    )
+    model_prices: dict[str, tuple[NonNegativeFloat, NonNegativeFloat]] = Field(
+        {
+            "claude-opus-5-5": (4.0, 20.0),
+            "claude-sonnet-5-5": (2.0, 10.0),
+            "claude-haiku-5-5": (0.1, 0.5),
+            "claude-fable-5": (10.0, 50.0),
+        },
+        description="JSON: by model, dollars for a million tokens in and out; a name also stands for its versions.",
+    )
 
     embedding_model: str | None = Field(
         None, description="A sentence-transformers name or folder; the model that the package brings when unset."
@@ -264,10 +294,12 @@ class Settings(BaseSettings):
         return RegistrationMode.OPEN if self.postgres_is_embedded else RegistrationMode.INVITE
 
     @property
-    def blob_root(self) -> Path:
-        """The folder of original files."""
+    def blob_root(self) -> Path | None:
+        """The folder of original files; None where they are not kept in one."""
         if self.blob_url is None:
             return self.data_dir / "blobs"
+        if not self.blob_url.startswith("file://"):
+            return None
         return Path(unquote(urlsplit(self.blob_url).path))
 
     @property

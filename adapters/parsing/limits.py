@@ -21,4 +21,5 @@ class Limits:
     max_parts: int = 200  # files inside one file that are opened
     max_unpacked_bytes: int = 256 * MIB  # all that may come out of one zip container
     max_output_bytes: int = 256 * MIB  # of what the child sends back
+    recognize: bool = True  # scanned pages, where a recognizer of text is installed
     pdf_reader: str = "auto"  # "pdfium", "pdfminer", or "auto": the second where the first gives nothing usable

@@ -3,13 +3,15 @@
 import re
 from typing import Final
 
-from adapters.parsing import pdf_pdfium, pdf_pdfminer
+from adapters.parsing import ocr, pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import Line, PageLines, assemble, without_running_lines
+from adapters.parsing.pdf_layout import assemble
+from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from application.errors import ParsingFailed
+from domain.documents import FailureCode
 from domain.passages import ParsedDocument
 
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
@@ -26,24 +28,47 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
     if limits.pdf_reader == "pdfminer":
         pages, title, language = pdf_pdfminer.read_pages(source, limits)
     else:
-        pages, title, language = pdf_pdfium.read_pages(source, limits)
+        pages, title, language = _first_reading(source, limits)
         if (
             limits.pdf_reader == "auto"
             and len(pages) <= _SLOW_PAGES
             and (garbled(pages) > MAX_GARBLED or incomplete(pages))
         ):
             pages = _better(pages, source, limits)
+    pages = _with_scanned(pages, source, limits)
     if any(page.lines for page in pages) and garbled(pages) > _USELESS:
         raise no_text(
             "The text in the PDF cannot be read: its fonts do not say which characters they show. "
             "Run text recognition (OCR) over it and upload it again."
         )
     builder = DocumentBuilder(limits)
-    assemble(without_running_lines(pages), builder)
+    assemble(pages, builder)
     document = builder.finish(title=title, language=language)
     if not document.text.strip():
         raise no_text(_scanned(document.pages_without_text, len(pages)))
     return document
+
+
+def _first_reading(source: Source, limits: Limits) -> tuple[list[PageLines], str | None, str | None]:
+    """By PDFium, or by pdfminer what PDFium wants a password for: some encryptions open to one of them only."""
+    try:
+        return pdf_pdfium.read_pages(source, limits)
+    except ParsingFailed as error:
+        if limits.pdf_reader != "auto" or error.failure.code is not FailureCode.ENCRYPTED_FILE:
+            raise
+        return pdf_pdfminer.read_pages(source, limits)
+
+
+def _with_scanned(pages: list[PageLines], source: Source, limits: Limits) -> list[PageLines]:
+    """Also the pages that are pictures, where a recognizer is installed and as far as the time goes."""
+    empty = [page.number for page in pages if not page.lines]
+    reader = ocr.installed() if empty and limits.recognize else None
+    if reader is None:
+        return pages
+    try:
+        return ocr.recognized(pages, pdf_pdfium.pictures(source, empty), reader, seconds=limits.wall_seconds)
+    except ParsingFailed:
+        return pages  # PDFium does not open what pdfminer did
 
 
 def garbled(pages: list[PageLines]) -> float:

@@ -1,110 +1,72 @@
 """From placed lines to paragraphs, headings and pages; the same for every PDF reader."""
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from adapters.parsing.building import DocumentBuilder, clean
+from adapters.parsing.pdf_columns import in_reading_order, joined_rows
+from adapters.parsing.pdf_page import Line, PageLines
+from adapters.parsing.pdf_running import without_running_lines
 from domain.passages import BlockKind, Box, TextSpan
 
 HEADING_RATIO: Final = 1.14  # of the body's font size
 _HEADING_CHARS: Final = 200
 _HEADING_LINES: Final = 3
+_BOLD_CHARS: Final = 100  # of a heading that is told by its weight alone
+_MOSTLY: Final = 0.4  # share of the text above which its weight says nothing
 _NEW_PARAGRAPH_GAP: Final = 1.6  # in line heights, from one line's top to the next one's
 _SIZE_CHANGE: Final = 0.12
-_RUNNING_PAGES: Final = 4  # a document of fewer pages has no running lines
-_RUNNING_SHARE: Final = 0.5
-_MARGIN: Final = 0.12  # of the page's height, above and below, where running lines stand
-_EDGE_LINES: Final = 3
-_NUMBER: Final = re.compile(r"(?<![\d.,])\d{1,5}(?![\d.,]*\d)")
 _BULLET: Final = re.compile(r"(?:[•‣▪●○◦■□–—*·]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+\S")  # noqa: RUF001
+_SECTION: Final = re.compile(r"(?:(\d{1,2}(?:\.\d{1,2}){0,3})\.?|[IVX]{1,5}\.|[A-Z]\.)\s+\S*[^\W\d_]{3}")
 _LEVELS: Final = 6
-
-
-@frozen
-class Line:
-    """A line of text; `mended` says that a word goes on in the next line, without the hyphen."""
-
-    text: str
-    box: Box  # as the page is shown, top left origin
-    size: float  # of the font, points
-    mended: bool = False
-
-
-@frozen
-class PageLines:
-    """A page's lines in reading order."""
-
-    number: int
-    width: float
-    height: float
-    lines: tuple[Line, ...] = field(default=())
-    drawn: int = 0  # objects on it that draw text, where the text found is little; each draws a character or more
-
-
-def without_running_lines(pages: list[PageLines]) -> list[PageLines]:
-    """Without the headers, footers and page numbers that repeat at the edge of at least half the pages.
-
-    What has words is kept where it stands first, so that nothing is lost.
-    """
-    if len(pages) < _RUNNING_PAGES:
-        return pages
-    seen = Counter(key for page in pages for key in {key for line in _edges(page) for key in _keys(line, page)})
-    running = {key for key, count in seen.items() if count >= max(_RUNNING_SHARE * len(pages), _RUNNING_PAGES - 1)}
-    if not running:
-        return pages
-    kept: list[PageLines] = []
-    met: set[tuple[str, bool]] = set()
-    for page in pages:
-        edges = set(_edges(page))
-        lines: list[Line] = []
-        for line in page.lines:
-            keys = running.intersection(_keys(line, page)) if line in edges else set()
-            worded = any(character.isalpha() for character in line.text)
-            if not keys or (worded and met.isdisjoint(keys)):
-                lines.append(line)
-            met |= keys
-        kept.append(evolve(page, lines=tuple(lines)) if lines else page)
-    return kept
-
-
-def _edges(page: PageLines) -> Iterator[Line]:
-    by_height = sorted(page.lines, key=lambda line: line.box[1])
-    for line in by_height[:_EDGE_LINES]:
-        if line.box[3] < page.height * _MARGIN:
-            yield line
-    for line in by_height[-_EDGE_LINES:]:
-        if line.box[1] > page.height * (1 - _MARGIN):
-            yield line
-
-
-def _keys(line: Line, page: PageLines) -> Iterator[tuple[str, bool]]:
-    """The line as it is, and with its first or last number counted from the page's: "7 of 90" runs with the pages."""
-    text = " ".join(line.text.split())
-    is_above = line.box[1] < page.height / 2
-    yield text, is_above
-    numbers = list(_NUMBER.finditer(text))
-    for number in {*numbers[:1], *numbers[-1:]}:
-        offset = int(number.group()) - page.number
-        yield f"{text[: number.start()]}\0{offset}\0{text[number.end() :]}", is_above
+_WIDE: Final = 1.0  # font sizes by which a line that reaches the margin may fall short of it
+# TeX draws an accent, then the letter it stands on; other programs the letter first
+_ACCENT: Final = re.compile(
+    "([aeiouncsAEIOUNCS\u0131]?)([\u00b4\u00a8\u02c6\u02dc\u02c7\u02da\u00af])( ?)([^\\W\\d_]?)"
+)
+_ACCENTED: Final = "aeiouyncszrAEIOUYNCSZR\u0131"
+_CEDILLA: Final = re.compile("([cCsStT])\u00b8")
+_COMBINING: Final = {
+    "\u00b4": "\u0301",
+    "\u00a8": "\u0308",
+    "\u02c6": "\u0302",
+    "\u02dc": "\u0303",
+    "\u02c7": "\u030c",
+    "\u02da": "\u030a",
+    "\u00af": "\u0304",
+}
+_DIVIDED: Final = re.compile(r"[^\W\d_]{2}[-\u00ad\u2010]$")
+_TAIL: Final = re.compile(r"[^\W\d_]+$")
+_HEAD: Final = re.compile(r"[^\W\d_]+")
+_COMPOUND: Final = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 
 
 def assemble(pages: list[PageLines], builder: DocumentBuilder) -> None:
-    """Write all pages into `builder`, with blocks and line spans."""
-    body = body_size(pages)
-    levels = _heading_levels(pages, body)
-    for page in pages:
+    """Write all pages into `builder`, in reading order, with blocks and line spans, without running lines."""
+    ordered = [in_reading_order(evolve(page, lines=tuple(joined_rows(page.lines)))) for page in pages]
+    kept = without_running_lines(ordered)
+    kinds = _Kinds(kept)
+    compounds = {
+        word.lower()
+        for page in kept
+        for line in page.lines
+        if "-" in line.text
+        for word in _COMPOUND.findall(line.text)
+    }
+    for page in kept:
         builder.start_page()
         start = builder.length
         spans: list[TextSpan] = []
         for paragraph in paragraphs(page.lines):
-            text, places = _joined(paragraph)
-            kind, level = _kind(paragraph, text, body, levels)
+            text, places = _joined(paragraph, compounds)
+            kind, level = kinds.of(paragraph, text)
             place = builder.add(kind, text, level=level)
             if place is not None:
                 offset = place[0] - start
@@ -116,27 +78,13 @@ def assemble(pages: list[PageLines], builder: DocumentBuilder) -> None:
         builder.end_page(page.number, width=page.width, height=page.height, spans=tuple(spans))
 
 
-def body_size(pages: list[PageLines]) -> float:
-    """The font size most characters are in; 0 without any."""
-    sizes: Counter[float] = Counter()
-    for page in pages:
-        for line in page.lines:
-            sizes[round(line.size * 2) / 2] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
-
-
-def _heading_levels(pages: list[PageLines], body: float) -> dict[float, int]:
-    sizes = {round(line.size * 2) / 2 for page in pages for line in page.lines if line.size > body * HEADING_RATIO}
-    return {size: min(level, _LEVELS) for level, size in enumerate(sorted(sizes, reverse=True), start=1)}
-
-
 def paragraphs(lines: tuple[Line, ...]) -> Iterator[list[Line]]:
     """Runs of lines that belong together: same size, usual distance, downwards, no new bullet."""
     gaps = [b.box[1] - a.box[1] for a, b in pairwise(lines) if 0 < b.box[1] - a.box[1] < 4 * max(a.size, 1)]
     usual = median(gaps) if gaps else 0.0
     current: list[Line] = []
     for line in lines:
-        if current and _starts_new(current[-1], line, usual):
+        if current and _starts_new(current, line, usual):
             yield current
             current = []
         current.append(line)
@@ -144,47 +92,130 @@ def paragraphs(lines: tuple[Line, ...]) -> Iterator[list[Line]]:
         yield current
 
 
-def _starts_new(before: Line, line: Line, usual: float) -> bool:
+def _starts_new(current: Sequence[Line], line: Line, usual: float) -> bool:
+    before = current[-1]
     if before.mended:
         return False
     down = line.box[1] - before.box[1]
     same_row = abs(down) < 0.5 * max(line.size, 1)
-    if same_row:
-        return abs(line.size - before.size) > _SIZE_CHANGE * max(before.size, 1)
-    if down < 0 or abs(line.size - before.size) > _SIZE_CHANGE * max(before.size, 1):
+    differs = abs(line.size - before.size) > _SIZE_CHANGE * max(before.size, 1)
+    if same_row or down < 0 or differs:
+        return differs or down < 0
+    if len(current) == 1 and _stands_out(before) and not _stands_out(line) and _SECTION.match(before.text):
         return True
     step = min(usual or line.size * 1.2, max(line.size, before.size, 1) * 2)
-    return down > _NEW_PARAGRAPH_GAP * step or _BULLET.match(line.text) is not None
+    return down > _NEW_PARAGRAPH_GAP * step or (_BULLET.match(line.text) is not None and not _runs_on(current, line))
 
 
-def _joined(lines: list[Line]) -> tuple[str, list[tuple[int, int]]]:
-    """The paragraph's text, a newline between lines, and each line's place in it."""
+def _stands_out(line: Line) -> bool:
+    return line.bold or line.text.upper() == line.text
+
+
+def _runs_on(current: Sequence[Line], line: Line) -> bool:
+    """Whether the line before goes on in this one although it looks like an item: it is full, and ends in a word."""
+    before = current[-1]
+    margin = max(line.box[2], *(other.box[2] for other in current))
+    return before.box[2] >= margin - _WIDE * line.size and before.text.rstrip()[-1:].isalpha()
+
+
+def _joined(lines: list[Line], compounds: set[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The paragraph's text, a newline between lines, words divided at their ends whole; each line's place in it."""
     parts: list[str] = []
     places: list[tuple[int, int]] = []
     length = 0
     for index, line in enumerate(lines):
-        text = clean(line.text).replace("\n", " ").strip()
+        text = composed(clean(line.text)).replace("\n", " ").strip()
+        separator = ""
+        if index < len(lines) - 1 and text:
+            text, separator = _divided(text, lines[index + 1].text, compounds, mended=line.mended)
         places.append((length, length + len(text)))
-        if index < len(lines) - 1 and text and not line.mended:
-            text += "\n"
-        parts.append(text)
-        length += len(text)
+        parts.append(text + separator)
+        length += len(text) + len(separator)
     text = "".join(parts)
     lead = len(text) - len(text.lstrip())
     end = len(text.rstrip())
     return text.strip(), [(min(max(a - lead, 0), end - lead), min(max(b - lead, 0), end - lead)) for a, b in places]
 
 
-def _kind(lines: list[Line], text: str, body: float, levels: dict[float, int]) -> tuple[BlockKind, int]:
-    size = round(lines[0].size * 2) / 2
-    if (
-        lines[0].size > body * HEADING_RATIO
-        and len(lines) <= _HEADING_LINES
-        and len(text) <= _HEADING_CHARS
-        and any(c.isalpha() for c in text)
-    ):
-        return BlockKind.HEADING, levels.get(size, 1)
-    return (BlockKind.LIST_ITEM if _BULLET.match(text) else BlockKind.PARAGRAPH), 0
+def _divided(text: str, following: str, compounds: set[str], *, mended: bool) -> tuple[str, str]:
+    """A line's text and what stands between it and the next: nothing in a divided word, whose hyphen goes."""
+    head = _HEAD.match(following.lstrip())
+    if not mended:
+        if not (_DIVIDED.search(text) and head and head.group()[0].islower()):
+            return text, "\n"
+        text = text[:-1]
+    tail = _TAIL.search(text)
+    if tail and head and f"{tail.group()}-{head.group()}".lower() in compounds:
+        return f"{text}-", ""
+    return text, ""
+
+
+def composed(text: str) -> str:
+    """Letters joined with the accents that were drawn beside them."""
+    if not text.isascii():
+        text = _ACCENT.sub(_with_accent, text)
+        text = _CEDILLA.sub(lambda match: _accented(match.group(1), "\u0327") or match.group(), text)
+    return text
+
+
+def _with_accent(match: re.Match[str]) -> str:
+    before, accent, space, after = match.groups()
+    if after and after in _ACCENTED and (one := _accented(after, _COMBINING[accent])):
+        return before + one
+    if before and (one := _accented(before, _COMBINING[accent])):
+        return one + space + after
+    return match.group()
+
+
+def _accented(letter: str, accent: str) -> str | None:
+    letter = {"\u0131": "i", "\u0237": "j"}.get(letter, letter)  # TeX takes the dot away first
+    one = unicodedata.normalize("NFC", letter + accent)
+    return one if len(one) == 1 else None
+
+
+class _Kinds:
+    """Tells headings from text by what is usual in the document."""
+
+    def __init__(self, pages: Sequence[PageLines]) -> None:
+        self._body = body_size(pages)
+        larger = {_half(line.size) for page in pages for line in page.lines if line.size > self._body * HEADING_RATIO}
+        self._levels = {size: min(level, _LEVELS) for level, size in enumerate(sorted(larger, reverse=True), start=1)}
+        self._base = min(len(larger) + 1, _LEVELS)
+        total = sum(len(line.text) for page in pages for line in page.lines)
+        bold = sum(len(line.text) for page in pages for line in page.lines if line.bold)
+        self._weight_tells = bold < _MOSTLY * total
+
+    def of(self, lines: Sequence[Line], text: str) -> tuple[BlockKind, int]:
+        """The kind of a paragraph, and a heading's level."""
+        left, top, right, bottom = lines[0].box
+        is_upright = right - left >= bottom - top or len(text) <= 2  # noqa: PLR2004 a stamp in the margin runs upwards
+        has_words = any(character.isalpha() for character in text)
+        if is_upright and has_words and len(lines) <= _HEADING_LINES and len(text) <= _HEADING_CHARS:
+            if lines[0].size > self._body * HEADING_RATIO:
+                return BlockKind.HEADING, self._levels.get(_half(lines[0].size), 1)
+            section = _SECTION.match(text)
+            if section and self._is_marked(lines, text):
+                depth = (section.group(1) or "").count(".")
+                return BlockKind.HEADING, min(self._base + depth, _LEVELS)
+        return (BlockKind.LIST_ITEM if _BULLET.match(text) else BlockKind.PARAGRAPH), 0
+
+    def _is_marked(self, lines: Sequence[Line], text: str) -> bool:
+        """Whether a numbered line stands out by weight or capitals, as a heading of the body's size does."""
+        is_bold = self._weight_tells and all(line.bold for line in lines)
+        return len(text) <= _BOLD_CHARS and text[-1:] not in ".,;" and (is_bold or text.upper() == text)
+
+
+def body_size(pages: Sequence[PageLines]) -> float:
+    """The font size most characters are in; 0 without any."""
+    sizes: Counter[float] = Counter()
+    for page in pages:
+        for line in page.lines:
+            sizes[_half(line.size)] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
+def _half(size: float) -> float:
+    return round(size * 2) / 2
 
 
 def _rounded(box: Box) -> Box:

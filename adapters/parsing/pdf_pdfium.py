@@ -1,7 +1,9 @@
 """The first PDF reader: PDFium, fast and forgiving."""
 
+import ctypes
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
@@ -11,7 +13,8 @@ from pypdfium2 import raw
 
 from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import Line, PageLines
+from adapters.parsing.ocr import DPI, Raster
+from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from domain.passages import Box
 
@@ -21,6 +24,12 @@ _MENDED: Final = "\x02\ufffe"
 _TRAILING: Final = _MENDED + " \t\xa0"
 _LITTLE: Final = 400  # characters of a page, below which the objects that draw text are counted
 _MOST_OBJECTS: Final = 5000
+_WIDE: Final = 0.5  # of the page's width: shorter lines do not cross two columns
+_GUTTER: Final = 8.0  # points
+_BOLD: Final = 600
+_FONT_NAME: Final = 128  # bytes that are read of it
+_BOLD_NAME: Final = re.compile(rb"bold|black|heavy|demi|CMBX|medi\b|-B\b", re.IGNORECASE)
+_MOST_PIXELS: Final = 25_000_000  # of a page's picture
 _TINY: Final = 2.0  # a font size in points below which the real one lies in the text's matrix
 
 
@@ -55,12 +64,32 @@ def read_pages(source: Source, limits: Limits) -> tuple[list[PageLines], str | N
     return pages, title, _language(document)
 
 
+def pictures(source: Source, numbers: Sequence[int]) -> Iterator[Raster]:
+    """These pages as they are shown, where anything is drawn on them, one at a time."""
+    with _translated():
+        document = pypdfium2.PdfDocument(source.path or source.data)
+    for number in numbers:
+        try:
+            page = document[number - 1]
+            if next(page.get_objects(max_depth=1), None) is None:
+                continue
+            width, height = page.get_size()
+            scale = min(DPI / 72, math.sqrt(_MOST_PIXELS / max(width * height, 1)))
+            bitmap = page.render(scale=scale, grayscale=True)
+        except pypdfium2.PdfiumError:
+            continue
+        data = bytes(bitmap.buffer)
+        rows = range(0, bitmap.height * bitmap.stride, bitmap.stride)
+        pixels = b"".join(data[start : start + bitmap.width] for start in rows)
+        yield Raster(number, bitmap.width, bitmap.height, scale, pixels)
+        bitmap.close()
+        page.close()
+
+
 def _language(document: Any) -> str | None:
     needed = raw.FPDFCatalog_GetLanguage(document, None, 0) if hasattr(raw, "FPDFCatalog_GetLanguage") else 0
     if needed <= 2:  # noqa: PLR2004 an empty UTF-16 string
         return None
-    import ctypes
-
     buffer = (ctypes.c_ushort * (needed // 2))()
     raw.FPDFCatalog_GetLanguage(document, buffer, needed)
     return bytes(buffer).decode("utf-16-le", "ignore").rstrip("\0") or None
@@ -106,7 +135,30 @@ def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
         size = raw.FPDFText_GetFontSize(text_page, first)
         if size < _TINY:
             size = min(box[3] - box[1], box[2] - box[0])
-        yield Line(line.rstrip(_MENDED), box, size, mended=line[-1] in _MENDED)
+        gaps = tuple(_gaps(text_page, text, first, last, place)) if box[2] - box[0] > _WIDE * place.width else ()
+        yield Line(line.rstrip(_MENDED).strip(), box, size, line[-1] in _MENDED, _is_bold(text_page, first), gaps)
+
+
+def _gaps(text_page: Any, text: str, first: int, last: int, place: "_Placement") -> Iterator[tuple[int, float, float]]:
+    """Gaps as wide as those between columns: where the next word is in the line, from x, to x."""
+    for index in range(first + 1, last):
+        if text[index] == " " and raw.FPDFText_IsGenerated(text_page, index) == 1:
+            try:
+                left, right = (text_page.get_charbox(near, loose=True) for near in (index - 1, index + 1))
+            except pypdfium2.PdfiumError:
+                continue
+            a, b = place.shown(left)[2], place.shown(right)[0]
+            if b - a > _GUTTER:
+                yield index + 1 - first, a, b
+
+
+def _is_bold(text_page: Any, index: int) -> bool:
+    """By the font's declared weight, or by its name."""
+    if raw.FPDFText_GetFontWeight(text_page, index) >= _BOLD:
+        return True
+    buffer = ctypes.create_string_buffer(_FONT_NAME)
+    raw.FPDFText_GetFontInfo(text_page, index, buffer, _FONT_NAME, None)
+    return _BOLD_NAME.search(buffer.value) is not None
 
 
 def _character(code: int) -> str:
@@ -129,7 +181,7 @@ class _Placement:
         self._left, self._bottom, right, top = page.get_bbox()
         self._across, self._up = right - self._left, top - self._bottom
         self._rotation = page.get_rotation()
-        self._width, self._height = width, height
+        self.width, self.height = width, height
 
     def shown(self, box: Box) -> Box:
         left, bottom, right, top = (

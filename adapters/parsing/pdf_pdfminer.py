@@ -15,7 +15,7 @@ from pdfminer.psparser import PSException
 
 from adapters.parsing.failures import corrupt, encrypted, too_many_pages, too_much_text
 from adapters.parsing.limits import Limits
-from adapters.parsing.pdf_layout import Line, PageLines
+from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from application.errors import ParsingFailed
 

@@ -62,6 +62,7 @@ class PostgresJobQueue:
                 [priority(job) for job in jobs],
                 [delay for _ in jobs],
                 [dedupe_key(job) for job in jobs],
+                [{"flow": str(job.workspace_id)} for job in jobs],
                 on_conflict="skip",
             )
 

@@ -385,6 +385,7 @@ def message_values(message: Message) -> Values:
             "code": message.error.code,
             "message": message.error.message,
             "retryable": message.error.retryable,
+            "retry_after": message.error.retry_after,
         },
         "created_by": message.created_by,
         "created_at": message.created_at,

@@ -25,6 +25,8 @@ QUEUE: Final = DBSettings(
     widen_id=False,
 )
 
+FLOW: Final = "coalesce(headers ->> 'flow', '')"  # whose turn a job is of; an index holds it
+
 QUEUE_TABLES: Final = frozenset(
     {QUEUE.queue_table, QUEUE.queue_table_log, QUEUE.statistics_table, QUEUE.schedules_table}
 )

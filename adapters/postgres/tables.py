@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -378,4 +379,32 @@ answer_runs = Table(
     _moment("ended_at", nullable=True),
     # nothing on beat_at: a beat stays on its page
     Index("ix_answer_runs_writing", "workspace_id", "user_id", postgresql_where=text("ended_at IS NULL")),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    _id("user_id"),
+    _workspace(),
+    _text("rating"),
+    _text("comment", nullable=True),
+    _moment("given_at"),
+    PrimaryKeyConstraint("message_id", "user_id"),
+    CheckConstraint("rating IN ('up', 'down')", name="rating"),
+)
+
+usage = Table(  # stays when the conversations go
+    "usage",
+    metadata,
+    _workspace(),
+    Column("day", Date, nullable=False),
+    _id("user_id"),
+    _text("model"),
+    Column("answers", BIGINT, nullable=False),
+    Column("input_tokens", BIGINT, nullable=False),
+    Column("output_tokens", BIGINT, nullable=False),
+    Column("cache_read_input_tokens", BIGINT, nullable=False),
+    Column("cache_creation_input_tokens", BIGINT, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "day", "user_id", "model"),
 )

@@ -16,6 +16,7 @@ from adapters.postgres.repositories.erasures import PostgresErasures
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.rooms import PostgresRooms
 from adapters.postgres.repositories.runs import PostgresRunRecords
+from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
@@ -35,6 +36,7 @@ from application.ports.repositories import (
 )
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
@@ -65,6 +67,7 @@ class PostgresUnitOfWork:
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     rooms: Rooms
     jobs: JobQueue
 
@@ -87,6 +90,7 @@ class PostgresUnitOfWork:
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
         self.runs = PostgresRunRecords(session)
+        self.usage = PostgresUsageRecords(session)
         self.rooms = PostgresRooms(session)
         self.jobs = PostgresJobQueue(session)
         return self

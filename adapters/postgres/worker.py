@@ -4,9 +4,9 @@ A job is picked with a lease: its worker renews a heartbeat while it runs. Where
 the lease, any other worker puts the job back, counted as a failed attempt, so that a job that kills its worker is
 given up in the end like one that raises. New jobs announce themselves by NOTIFY; polling is the net below.
 
-Statements are pgqueuer's where it has them. Its own runner is not used: it cannot run one job at a time, forgets the
-outcome of jobs that end while Postgres restarts, does not count attempts of killed workers, and deletes the jobs that
-are cancelled when it stops.
+Statements are pgqueuer's where it has them, but for the choice of the next job (`adapters.postgres.turns`). Its own
+runner is not used: it cannot run one job at a time, forgets the outcome of jobs that end while Postgres restarts, does
+not count attempts of killed workers, and deletes the jobs that are cancelled when it stops.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.models import Job as PickedJob
 from pgqueuer.domain.types import JobId, QueueEntrypoint, QueueManagerId
-from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from adapters.postgres.engine import connect
 from adapters.postgres.errors import translated
 from adapters.postgres.jobs import KINDS, decode
 from adapters.postgres.queue_schema import QUEUE, queries_on
+from adapters.postgres.turns import Turns, pick
 from application.errors import ApplicationError, Unavailable
 from application.ports.jobs import AnyJob
 
@@ -39,7 +39,6 @@ _RECONNECT_AFTER: Final = (0.2, 10.0)  # seconds: first and longest pause
 _LAST_WORDS: Final = 5.0  # seconds after `stop_timeout` in which outcomes may still be written down
 _TIDY_EVERY: Final = 3600.0  # seconds
 _KEEP_LOG: Final = timedelta(days=7)
-_NEVER: Final = timedelta(days=3650)  # pgqueuer's own way with stale jobs does not count attempts
 
 _PUT_BACK = f"""
     WITH again AS (
@@ -122,6 +121,7 @@ class PostgresWorker:
         self._handler = handler
         self._options = options or WorkerOptions()
         self._id = QueueManagerId(uuid4())
+        self._turns = Turns()
         self._running: dict[JobId, asyncio.Task[None]] = {}
         self._outcomes: list[_Outcome] = []
         self._wake = asyncio.Event()
@@ -226,13 +226,7 @@ class PostgresWorker:
         free = self._options.concurrency - len(self._running)
         if self._stopping.is_set() or free <= 0:
             return poll
-        picked = await queries.dequeue(
-            batch_size=free,
-            entrypoints={kind: EntrypointExecutionParameter(concurrency_limit=0) for kind in kinds},
-            queue_manager_id=self._id,
-            global_concurrency_limit=None,
-            heartbeat_timeout=_NEVER,
-        )
+        picked = await pick(queries.driver, self._turns, kinds=kinds, worker=self._id, limit=free)
         for job in picked:
             if job.id not in self._running:  # else our own, put back while we were cut off
                 self._running[job.id] = asyncio.create_task(self._run(job), name=f"job-{job.id}")

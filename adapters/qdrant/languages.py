@@ -1,7 +1,8 @@
 """Which language a text is in, as far as words are to be stemmed and embeddings to be trusted.
 
-Scripts decide where they can; among languages in Latin letters the one whose stop words the text has most of.
-The stop words are those of the sparse vectors' own engine. A few words without any stop word stay undecided.
+Scripts decide where they can; among languages in Latin letters the one that most words speak for: its stop words (those
+of the sparse vectors' own engine) and words with letters that hardly another language has. A few words of neither kind
+stay undecided.
 """
 
 import re
@@ -11,6 +12,7 @@ from functools import cache
 import qdrant_edge as edge
 
 _SAMPLE = 600  # code points that are looked at
+_PLACES = (0.1, 0.5, 0.9)  # of a long text where samples are taken: its beginning may be a cover or a licence
 
 # (first, last, language): the language that a script is stemmed as
 _SCRIPTS = (
@@ -44,6 +46,21 @@ _LATIN = {
     "ro": edge.Language.Romanian,
     "tr": edge.Language.Turkish,
 }
+_LETTERS = {
+    "de": "ßäöü",
+    "fr": "œçêèà",
+    "es": "ñ¿¡",
+    "pt": "ãõ",
+    "da": "æø",
+    "sv": "å",
+    "hu": "őű",
+    "ro": "ăâșşțţ",
+    "tr": "ğışçöü",
+    "vi": "ạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹơưđ",
+    "pl": "łąęśźżćń",
+    "cs": "řěůčšž",
+}
+_WITH_LETTERS = {language: re.compile(f"[{letters}]") for language, letters in _LETTERS.items()}
 _WORD = re.compile(r"\b[^\W\d_]+\b")  # without digits: a part number is no word
 
 
@@ -62,6 +79,18 @@ def language_of(text: str) -> str | None:
     return _of_latin(sample) if script == "latin" else script
 
 
+class StopWordLanguages:
+    """The `LanguageDetector` port."""
+
+    def detect(self, text: str) -> str | None:
+        """What most of a few samples are in."""
+        if len(text) <= len(_PLACES) * _SAMPLE:
+            return language_of(text)
+        found = Counter(language_of(text[int(place * len(text)) :]) for place in _PLACES)
+        del found[None]
+        return found.most_common(1)[0][0] if found else None
+
+
 def _script(code: int) -> str:
     if code < 0x0370:  # noqa: PLR2004 - the end of the Latin blocks
         return "latin"
@@ -69,9 +98,13 @@ def _script(code: int) -> str:
 
 
 def _of_latin(sample: str) -> str | None:
-    words = " ".join(_WORD.findall(sample.lower()))
-    different = len(_without_stop_words(None).embed_query(words).indices)
-    counts = {name: different - len(_without_stop_words(name).embed_query(words).indices) for name in _LATIN}
+    words = _WORD.findall(sample.lower())
+    text = " ".join(words)
+    different = len(_without_stop_words(None).embed_query(text).indices)
+    counts = Counter({name: different - len(_without_stop_words(name).embed_query(text).indices) for name in _LATIN})
+    for word in set(words):
+        if not word.isascii():
+            counts.update(name for name, letters in _WITH_LETTERS.items() if letters.search(word))
     best = max(counts.values())
     if not best:
         return None

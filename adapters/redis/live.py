@@ -34,6 +34,11 @@ class RedisBus(LiveBus):
         self.subscriber = Subscriber(client, heard=self._heard, missed=self._missed, probe_seconds=probe_seconds)
 
     @property
+    def faults(self) -> dict[str, int]:
+        """How often the subscribing connection was made anew, and how often because it was deaf."""
+        return {"reconnected": max(0, self.subscriber.connects - 1), "deaf": self.subscriber.deaf}
+
+    @property
     def is_hearing(self) -> bool:
         """Whether the subscriptions stand."""
         return self.subscriber.stands

@@ -1,6 +1,6 @@
 """The live bus: what one process tells, all processes hear."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -93,6 +93,11 @@ class LiveBus(Protocol):
 
     async def unsubscribe(self, room_id: RoomId, listener: LiveListener) -> None:
         """Hear no more. Never raises."""
+        ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What the connection to the engine went through since the start, by name."""
         ...
 
     @property

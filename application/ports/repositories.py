@@ -20,6 +20,7 @@ from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
 from domain.erasure import Erasure
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -272,6 +273,15 @@ class DocumentQuery:
 
 
 @frozen(kw_only=True)
+class DocumentTotals:
+    """What is stored of a workspace's documents, deleted ones left out."""
+
+    documents: int
+    bytes: int  # of the original files
+    chunks: int  # of live revisions
+
+
+@frozen(kw_only=True)
 class DocumentState:
     """What the database holds of one document, for the reconciler."""
 
@@ -322,6 +332,10 @@ class Documents(Protocol):
         self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """A page in the query's order, ties by id."""
+        ...
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        """How many there are, and how much of them is stored."""
         ...
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
@@ -429,9 +443,19 @@ class Conversations(Protocol):
         ...
 
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
-        """Newest first."""
+        """Newest first; with `text` those whose title or one of whose messages holds it, in any case."""
+        ...
+
+    async def remove(self, conversation_id: ConversationId) -> None:
+        """Gone with its messages, their runs and what people thought of them; nothing where it is missing."""
         ...
 
 
@@ -448,6 +472,14 @@ class Messages(Protocol):
 
     async def save(self, message: Message) -> bool:
         """The present state. False, and nothing changes, when the stored one is already over or missing."""
+        ...
+
+    async def rate(self, feedback: Feedback) -> None:
+        """What somebody thinks of a message, in place of what they thought before."""
+        ...
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        """What people think of it, oldest first."""
         ...
 
     async def page(

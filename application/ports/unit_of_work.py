@@ -18,6 +18,7 @@ from application.ports.repositories import (
 )
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from domain.ids import WorkspaceId
 
 
@@ -42,6 +43,7 @@ class UnitOfWork(Protocol):
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     rooms: Rooms
     jobs: JobQueue
 

@@ -44,7 +44,7 @@ async def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
                 "postgres": mask_url(host.settings.database_url or ""),
                 "redis": mask_url(host.settings.redis_url or ""),
                 "qdrant": host.settings.qdrant_url or "",
-                "files": str(host.settings.blob_root),
+                "files": str(host.settings.blob_root or host.settings.blob_url),
                 "embedding": f"{host.embedding.name}, {host.embedding.dimensions} dimensions",
                 "model": settings.answers_by,
             }

@@ -1,5 +1,6 @@
 """Questions and the answers to them: as a stream of events, or as one message at the end."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -7,19 +8,24 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response
 
-from application import answer_reading, asking
+from application import answer_reading, asking, feedback
 from application.ports.runs import RunEvent
+from application.use_cases import UseCases
 from application.views import message_view
+from domain.access import Actor
+from domain.feedback import Rating
 from domain.ids import ConversationId, MessageId
 from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
-from entrypoints.http.schemas import MessageBody
+from entrypoints.http.schemas import FeedbackBody, MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
 
 router = APIRouter(tags=["chat"])
 MESSAGE: Final = f"{WORKSPACE}/messages/{{message_id}}"
+# codes of errors after which asking again later may help, and nothing was written
+NOTHING_BEGUN: Final = ("llm_", "database_", "vector_index_", "embedder_", "unavailable")
 EVENTS: Final = event_stream(
     "The answer as it is written",
     "message.created",
@@ -37,6 +43,26 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
         yield ServerEvent(id=event.offset, name=event.name, data=event.data)
 
 
+async def _answered(
+    use_cases: UseCases, actor: Actor, asked: asking.Asked, accept: str | None, request: Request
+) -> Response:
+    """As a stream, or as one message at its end."""
+    events = await use_cases.read_answer(actor, message_id=asked.answer.id)
+    location = f"/v1/workspaces/{actor.workspace_id}/messages/{asked.answer.id}"
+    if wants_events(accept):
+        return EventStream(_told(events), headers={"Location": location})
+    last: dict[str, Any] = {}
+    async for event in events:
+        last = dict(event.data)
+    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
+    error = answer["error"]
+    if error is not None and not answer["content"] and error["code"].startswith(NOTHING_BEGUN):
+        code = "llm_unavailable" if error["code"].startswith("llm_") else error["code"]
+        wait = math.ceil(error.get("retry_after") or RETRY_AFTER)
+        return problem(request, 503, code, error["message"], headers={"Retry-After": str(wait)}, message=answer)
+    return JSONResponse(answer, status_code=201, headers={"Location": location})
+
+
 @router.post(
     f"{WORKSPACE}/conversations/{{conversation_id}}/messages",
     status_code=201,
@@ -46,7 +72,7 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
     description=about(asking.PostMessage)
     + "\n\nWith `Accept: text/event-stream` the answer comes as a stream of events (200); else the call waits for its "
     "end and gives the answer (201). A client that goes away does not stop the answer.",
-    responses={200: EVENTS, **problems(409, 503)},
+    responses={200: EVENTS, **problems(409, 429, 503)},
 )
 async def post_message(
     *,
@@ -66,20 +92,7 @@ async def post_message(
         use_knowledge=body.use_knowledge,
         filters=None if body.filters is None else body.filters.filters(),
     )
-    events = await use_cases.read_answer(actor, message_id=asked.answer.id)
-    location = f"/v1/workspaces/{actor.workspace_id}/messages/{asked.answer.id}"
-    if wants_events(accept):
-        return EventStream(_told(events), headers={"Location": location})
-    last: dict[str, Any] = {}
-    async for event in events:
-        last = dict(event.data)
-    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
-    error = answer["error"]
-    if error is not None and error["code"].endswith("unavailable") and not answer["content"]:
-        return problem(
-            request, 503, error["code"], error["message"], headers={"Retry-After": str(RETRY_AFTER)}, message=answer
-        )
-    return JSONResponse(answer, status_code=201, headers={"Location": location})
+    return await _answered(use_cases, actor, asked, accept, request)
 
 
 @router.get(
@@ -117,3 +130,42 @@ async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUI
     await use_cases.cancel_answer(actor, message_id=MessageId(message_id))
     message = await use_cases.show_message(actor, message_id=MessageId(message_id))
     return JSONResponse(message_view(message), status_code=202)
+
+
+@router.post(
+    f"{MESSAGE}/regenerate",
+    status_code=201,
+    response_model=MessageOut,
+    operation_id="regenerateAnswer",
+    summary="Another answer to the same question",
+    description=about(asking.RegenerateAnswer)
+    + "\n\nAnswers as asking does: with `Accept: text/event-stream` a stream, else the message at its end.",
+    responses={200: EVENTS, **problems(409, 429, 503)},
+)
+async def regenerate_answer(
+    *,
+    request: Request,
+    use_cases: UseCasesDep,
+    actor: ActorDep,
+    message_id: UUID,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """Another answer to the same question."""
+    asked = await use_cases.regenerate_answer(actor, message_id=MessageId(message_id))
+    return await _answered(use_cases, actor, asked, accept, request)
+
+
+@router.put(
+    f"{MESSAGE}/feedback",
+    status_code=204,
+    response_class=Response,
+    operation_id="rateAnswer",
+    summary="Say what you think of an answer",
+    description=about(feedback.RateAnswer),
+)
+async def rate_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUID, body: FeedbackBody) -> Response:
+    """Say what you think of an answer."""
+    await use_cases.rate_answer(
+        actor, message_id=MessageId(message_id), rating=Rating(body.rating), comment=body.comment
+    )
+    return Response(status_code=204)

@@ -1,8 +1,11 @@
 """The HTTP application."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
 from entrypoints.http import (
@@ -20,11 +23,15 @@ from entrypoints.http import (
     operations,
     pages,
     rooms,
+    usage,
     workspaces,
 )
 from entrypoints.http.dependencies import Container
 from entrypoints.http.limits import BodyLimit
 from entrypoints.telemetry import Metrics
+from entrypoints.websocket import asyncapi
+from entrypoints.websocket.endpoint import PATH, LiveEndpoint
+from entrypoints.websocket.metrics import LiveMetrics
 
 DESCRIPTION = """\
 Documents become knowledge that people and Claude search and question with citations that can be checked.
@@ -45,6 +52,7 @@ ROUTERS = (
     knowledge.router,
     conversations.router,
     answers.router,
+    usage.router,
     rooms.router,
     operations.router,
     pages.router,
@@ -59,6 +67,20 @@ def version() -> str:
         return "0"
 
 
+def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[FastAPI]:
+    """What looks after live connections runs inside of what the host runs."""
+
+    @asynccontextmanager
+    async def both(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if lifespan is not None:
+                await stack.enter_async_context(lifespan(app))
+            await stack.enter_async_context(live.running())
+            yield
+
+    return both
+
+
 def create_app(
     container: Container, *, lifespan: Lifespan[FastAPI] | None = None, metrics: Metrics | None = None
 ) -> FastAPI:
@@ -67,6 +89,8 @@ def create_app(
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
     without them the application has its own.
     """
+    metrics = metrics or Metrics()
+    live = LiveEndpoint(container, LiveMetrics(metrics.registry))
     app = FastAPI(
         title="Reading Room",
         version=version(),
@@ -75,13 +99,16 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=beside(live, lifespan),
     )
     app.state.container = container
-    app.state.metrics = metrics = metrics or Metrics()
+    app.state.metrics = metrics
+    app.state.live = live
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.append(asyncapi.route)
+    app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
     errors.install(app)
     app.add_middleware(BodyLimit)
     origins = container.settings().allowed_origins

@@ -1,11 +1,9 @@
 """The shapes of conversations, questions and answers."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from application.views import time_view
-from domain.conversations import Conversation
 from entrypoints.http.document_resources import BoxesOut
 from entrypoints.http.resources import Resource
 
@@ -21,20 +19,6 @@ class ConversationOut(Resource):
     version: int
     created_at: str
     updated_at: str
-
-
-def conversation_view(conversation: Conversation) -> dict[str, Any]:
-    """A conversation."""
-    return {
-        "id": str(conversation.id),
-        "title": conversation.title,
-        "collection_ids": [str(key) for key in conversation.collection_ids],
-        "instructions": conversation.instructions,
-        "model": conversation.model,
-        "version": conversation.version,
-        "created_at": time_view(conversation.created_at),
-        "updated_at": time_view(conversation.updated_at),
-    }
 
 
 class CitationOut(Resource):
@@ -67,6 +51,7 @@ class AnswerErrorOut(Resource):
     code: str
     message: str
     retryable: bool
+    retry_after: float | None = Field(default=None, description="Seconds, where known.")
 
 
 class MessageOut(Resource):
@@ -85,6 +70,13 @@ class MessageOut(Resource):
     error: AnswerErrorOut | None
     created_at: str
     completed_at: str | None
+
+
+class ExportOut(Resource):
+    """A conversation with all its messages, oldest first."""
+
+    conversation: ConversationOut
+    messages: list[MessageOut]
 
 
 class ConversationsOut(Resource):

@@ -22,6 +22,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     415: "A format that cannot be read",
     416: "The range begins after the end",
     422: "Not as it should be",
+    429: "Over a limit or a quota; `Retry-After` says when to ask again",
     500: "A defect of the server",
     503: "An engine does not answer",
 }

@@ -215,4 +215,12 @@ class MessageBody(Body):
     filters: FiltersBody | None = None
 
 
+class FeedbackBody(Body):
+    """What you think of an answer."""
+
+    model_config = example(rating="up", comment="The second source is just what I needed.")
+    rating: Literal["up", "down"]
+    comment: str | None = None
+
+
 Sort = Literal["-created_at", "created_at", "title"]

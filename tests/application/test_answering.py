@@ -98,6 +98,7 @@ async def test_a_model_that_cannot_be_reached_fails_the_answer(assembly: Assembl
         "code": "llm_unavailable",
         "message": "The model is overloaded.",
         "retryable": True,
+        "retry_after": 3,
     }
     assert MessageStatus.FAILED is (await assembly.use_cases.show_message(ann, message_id=message_id)).status
 

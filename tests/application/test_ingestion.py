@@ -1,15 +1,22 @@
 """From upload to search and back out, whatever happens on the way."""
 
+import asyncio
+from typing import Any, Self
+
 import pytest
+from attrs import evolve, frozen
 
 from application.errors import EmbedderUnavailable, VectorsUnavailable
 from application.ports.jobs import IngestDocument
+from application.ports.unit_of_work import UnitOfWork
 from domain.access import Actor
-from domain.documents import DocumentStatus, FailureCode
+from domain.documents import Document, DocumentStatus, FailureCode, Stage
 from domain.errors import EmptyDocument, NotFound, StaleVersion, TooLarge, UnsupportedMediaType
+from domain.ids import WorkspaceId
 from domain.passages import SearchMode
 from tests.application.conftest import bytes_of, member, upload
 from tests.fakes.assembly import Assembly
+from tests.fakes.database import DOCUMENTS
 
 TEXT = "The heron stands in the reeds.\n\nIt waits for fish."
 
@@ -47,8 +54,6 @@ async def test_what_cannot_be_taken_leaves_nothing(
     assembly: Assembly, ann: Actor, content: str, error: type[Exception]
 ) -> None:
     """A refused upload leaves no file and no row."""
-    from attrs import evolve
-
     small = evolve(assembly.use_cases.upload_document, max_bytes=100)
     with pytest.raises(error):
         await small(ann, content=bytes_of(content), filename="x.bin")
@@ -186,8 +191,6 @@ async def test_unfinished_documents_get_a_job_again(assembly: Assembly, ann: Act
     """A document whose job was lost is queued again after a while, once."""
     from datetime import timedelta
 
-    from attrs import evolve
-
     receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
     assembly.begin.database.jobs.clear()
     impatient = evolve(assembly.use_cases.requeue_unfinished, idle=timedelta(0))
@@ -197,3 +200,110 @@ async def test_unfinished_documents_get_a_job_again(assembly: Assembly, ann: Act
     document = await assembly.use_cases.show_document(ann, document_id=receipt.document.id)
     assert DocumentStatus.READY is document.status
     assert await impatient() == 0
+
+
+async def test_the_language_is_told_by_the_text(assembly: Assembly, ann: Actor) -> None:
+    """A document that is ready says which language it is in, and None where its text does not tell."""
+    german = await upload(assembly, ann, "Die Frist ist lang und der Weg auch.", "frist.txt")
+    figures = await upload(assembly, ann, "4711 0815", "figures.txt")
+
+    assert (german.language, figures.language) == ("de", None)
+
+
+async def stuck(assembly: Assembly, actor: Actor) -> tuple[asyncio.Task[None], Document]:
+    """An ingest that waits in its parser, looked after every hundredth of a second."""
+    receipt = await assembly.use_cases.upload_document(actor, content=bytes_of(TEXT), filename="a.txt")
+    assembly.parser.hold()
+    job = assembly.begin.database.jobs.pop().job
+    assert isinstance(job, IngestDocument)
+    ingest = evolve(assembly.use_cases.handle_job.ingest, report_every=0.01)
+    with assembly.news.listen(receipt.document.id) as news:
+        task = asyncio.create_task(ingest(job))
+        async with asyncio.timeout(5):
+            await news.wait()
+    return task, receipt.document
+
+
+async def test_deleting_stops_the_reading(assembly: Assembly, ann: Actor) -> None:
+    """An ingest under way ends soon after its document was deleted, though its parser would go on for ever."""
+    task, document = await stuck(assembly, ann)
+    await assembly.use_cases.delete_document(ann, document_id=document.id)
+    async with asyncio.timeout(5):
+        await task
+
+    await assembly.worker().drain()
+    assert assembly.stored_files() == []
+
+
+async def test_progress_is_written_while_it_takes_long(assembly: Assembly, ann: Actor) -> None:
+    """Who follows is told of the stage; the database being away for a moment does no harm."""
+    task, document = await stuck(assembly, ann)
+    shown = await assembly.use_cases.show_document(ann, document_id=document.id)
+    assembly.begin.database.available = False
+    await asyncio.sleep(0.05)
+    assembly.begin.database.available = True
+    with assembly.news.listen(document.id) as news:
+        async with asyncio.timeout(5):
+            await news.wait()
+    assembly.parser.release()
+    await task
+
+    assert (shown.status, shown.stage) == (DocumentStatus.PROCESSING, Stage.PARSING)
+    assert DocumentStatus.READY is (await assembly.use_cases.show_document(ann, document_id=document.id)).status
+
+
+async def test_a_small_file_takes_two_transactions(assembly: Assembly, ann: Actor) -> None:
+    """One to take it up, one to let it go live."""
+    await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    job = assembly.begin.database.jobs.pop().job
+    begun = 0
+
+    def counted(workspace_id: WorkspaceId | None) -> UnitOfWork:
+        nonlocal begun
+        begun += 1
+        return assembly.begin(workspace_id)
+
+    assert isinstance(job, IngestDocument)
+    await evolve(assembly.use_cases.handle_job.ingest, begin=counted)(job)
+
+    assert begun == 2
+    assert assembly.news.told == [job.document_id] * 2
+
+
+async def test_going_live_while_being_asked_about_keeps_the_vectors(assembly: Assembly, ann: Actor) -> None:
+    """A look that comes between the last commit and the end of the work takes nothing back."""
+    receipt = await assembly.use_cases.upload_document(ann, content=bytes_of(TEXT), filename="a.txt")
+    job = assembly.begin.database.jobs.pop().job
+    assert isinstance(job, IngestDocument)
+    went_live = asyncio.Event()
+
+    @frozen
+    class LingeringWork:
+        """A unit of work that stays open for a while after the commit that lets a document go live."""
+
+        inner: UnitOfWork
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        async def __aenter__(self) -> Self:
+            await self.inner.__aenter__()
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            shown = assembly.begin.database.table(DOCUMENTS)[receipt.document.id]
+            await self.inner.__aexit__(*error)
+            if shown.live_revision is not None and not went_live.is_set():
+                went_live.set()
+                await asyncio.sleep(5)
+
+    ingest = evolve(
+        assembly.use_cases.handle_job.ingest,
+        report_every=0.01,
+        begin=lambda workspace_id: LingeringWork(assembly.begin(workspace_id)),
+    )
+    async with asyncio.timeout(4):
+        await ingest(job)
+
+    assert went_live.is_set()
+    assert await found(assembly, ann, "heron") == ["a.txt"]

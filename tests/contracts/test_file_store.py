@@ -7,11 +7,15 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 
 from adapters.files import local
 from adapters.files.local import LocalFiles
+from adapters.files.s3 import S3Files
 from application.errors import FilesUnavailable
 from application.ports.files import FileStore
 from domain.errors import NotFound, TooLarge
@@ -52,7 +56,30 @@ def local_files(tmp_path: Path) -> LocalFiles:
     return LocalFiles(tmp_path / "blobs")
 
 
-@pytest.fixture(params=["fake_files", "local_files"])
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    """A server that speaks S3, with one bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    httpx.put(f"http://{host}:{port}/bucket", trust_env=False).raise_for_status()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_files(s3_endpoint: str) -> S3Files:
+    """A prefix of its own for each test."""
+    return S3Files.connect(
+        f"s3://bucket/{uuid4().hex}/files",
+        endpoint=s3_endpoint,
+        region="us-east-1",
+        access_key_id="id",
+        secret_access_key="secret",
+    )
+
+
+@pytest.fixture(params=["fake_files", "local_files", "s3_files"])
 def store(request: pytest.FixtureRequest) -> FileStore:
     made: FileStore = request.getfixturevalue(request.param)
     return made
@@ -240,3 +267,30 @@ def limited_file_size() -> Iterator[Callable[[int], None]]:
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, handler)
+
+
+async def test_a_bucket_that_is_away_is_said(s3_endpoint: str) -> None:
+    """No bucket, or no server: the store is unavailable, and no address is told."""
+    for url, endpoint in (("s3://nobody/x", s3_endpoint), ("s3://bucket/x", "http://127.0.0.1:9")):
+        store = S3Files.connect(
+            url,
+            endpoint=endpoint,
+            region="us-east-1",
+            access_key_id="id",
+            secret_access_key="secret",
+            retries=0,
+        )
+        with pytest.raises(FilesUnavailable) as refused:
+            await store.ping()
+        assert "127.0.0.1" not in refused.value.message
+
+
+async def test_a_large_object_goes_in_parts(s3_files: S3Files) -> None:
+    """More than one part, and any range of it, come back as they were."""
+    pieces = [bytes([number]) * MIB for number in range(20)]
+    stored = await s3_files.put("w/d/1", stream(*pieces), max_bytes=20 * MIB)
+
+    assert stored.size == 20 * MIB
+    assert await read(s3_files, "w/d/1", start=9 * MIB - 1, end=9 * MIB + 1) == b"\x08\x09"
+    async with s3_files.local("w/d/1") as path:
+        assert path.stat().st_size == 20 * MIB

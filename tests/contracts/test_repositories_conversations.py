@@ -6,6 +6,7 @@ from attrs import evolve
 
 from domain.answers import Citation
 from domain.conversations import AnswerError, Message, MessageStatus, Speaker, Usage
+from domain.feedback import Feedback, Rating
 from domain.ids import ChunkId, ConversationId, DocumentId, MessageId
 from domain.passages import PageBoxes
 from tests.contracts.units import NOW, Units, found_team, make_conversation, make_message, make_user, new_id
@@ -141,3 +142,61 @@ async def test_a_thread_is_the_message_and_its_ancestors(units: Units) -> None:
         assert chain[2:] == await work.messages.thread(chain[-1].id, limit=2)
         assert [chain[0], chain[1], sibling] == await work.messages.thread(sibling.id, limit=10)
         assert await work.messages.thread(MessageId(new_id()), limit=10) == []
+
+
+async def test_conversations_are_found_by_what_was_said(units: Units) -> None:
+    """Title or any message, in any case; signs of patterns mean themselves."""
+    team = await found_team(units)
+    titled = make_conversation(team, title="Notice PERIODS", created_at=NOW)
+    talked = make_conversation(team, created_at=NOW + timedelta(minutes=1))
+    async with units.begin(team.id) as work:
+        await work.conversations.add(titled)
+        await work.conversations.add(talked)
+        await work.messages.add(make_message(talked, content="Are 100% of the notice periods kept?"))
+
+        async def found(text: str) -> list[ConversationId]:
+            page = await work.conversations.of_user(team.id, team.owner.id, limit=10, text=text)
+            return [one.id for one in page]
+
+        assert await found("notice periods") == [talked.id, titled.id]
+        assert await found("100%") == [talked.id]
+        assert await found("1%f") == []
+
+
+async def test_a_removed_conversation_takes_its_messages_along(units: Units) -> None:
+    """Messages, runs and ratings go too; removing again is harmless."""
+    team = await found_team(units)
+    conversation, other = make_conversation(team), make_conversation(team)
+    answer, stays = make_message(conversation), make_message(other)
+    async with units.begin(team.id) as work:
+        for one in (conversation, other):
+            await work.conversations.add(one)
+        for message in (answer, stays):
+            await work.messages.add(message)
+            await work.runs.open(message, team.owner.id)
+        await work.conversations.remove(conversation.id)
+        await work.conversations.remove(conversation.id)
+
+        assert await work.conversations.get(conversation.id) is None
+        assert await work.messages.get(answer.id) is None
+        assert await work.messages.get(stays.id) == stays
+        assert (await work.runs.active(team.id, team.owner.id)).of_user == 1
+
+
+async def test_the_newest_rating_of_each_reader_counts(units: Units) -> None:
+    """In place of the one before."""
+    team = await found_team(units)
+    conversation = make_conversation(team)
+    message = make_message(conversation)
+    first = Feedback(
+        message_id=message.id, workspace_id=team.id, user_id=team.owner.id, rating=Rating.DOWN, given_at=NOW
+    )
+    second = evolve(first, rating=Rating.UP, comment="After all.", given_at=NOW + timedelta(minutes=1))
+    async with units.begin(team.id) as work:
+        await work.conversations.add(conversation)
+        await work.messages.add(message)
+        assert await work.messages.feedback(message.id) == []
+        await work.messages.rate(first)
+        await work.messages.rate(second)
+
+        assert await work.messages.feedback(message.id) == [second]

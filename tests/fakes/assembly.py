@@ -14,7 +14,8 @@ from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedL
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
-from tests.fakes.parsing import FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.news import MemoryNews
+from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -33,6 +34,7 @@ class Assembly:
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
+    news: MemoryNews = field(factory=MemoryNews)
     changes: FakeAccessChanges = field(factory=FakeAccessChanges)
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     run_log: FakeRuns = field(factory=FakeRuns)
@@ -52,11 +54,13 @@ class Assembly:
             media_types=FakeMediaTypes(),
             parser=self.parser,
             tokens_of_text=FakeTokenCounter(),
+            languages=FakeLanguages(),
             embedder=self.embedder,
             embeddings=self.embedder,
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
+            news=self.news,
             live=self.live,
             passwords=QuickPasswords(),
             tokens=JwtTokens([SECRET]),

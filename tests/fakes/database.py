@@ -24,6 +24,7 @@ COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "document
 API_KEYS, INVITATIONS = "api_keys", "invitations"
 ERASURES = "erasures"
 CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
+FEEDBACK, USAGE = "feedback", "usage"
 ROOMS, ROOM_MEMBERS, ROOM_EVENTS = "rooms", "room_members", "room_events"
 
 

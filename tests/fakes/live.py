@@ -47,6 +47,10 @@ class MemoryBus:
         self.engine.buses.append(self)
 
     @property
+    def faults(self) -> dict[str, int]:
+        return {}
+
+    @property
     def is_hearing(self) -> bool:
         return not self.engine.down
 

@@ -14,6 +14,7 @@ from application.ports.repositories import (
     DocumentQuery,
     DocumentSort,
     DocumentState,
+    DocumentTotals,
     LivePassage,
     Member,
     OwnedWorkspace,
@@ -23,6 +24,7 @@ from domain.access import Role
 from domain.conversations import Conversation, Message
 from domain.documents import Document, DocumentStatus, Stage
 from domain.erasure import Erasure
+from domain.feedback import Feedback
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -43,11 +45,13 @@ from tests.fakes.database import (
     CONVERSATIONS,
     DOCUMENTS,
     ERASURES,
+    FEEDBACK,
     INVITATIONS,
     MEMBERSHIPS,
     MESSAGES,
     PAGES,
     READERS,
+    RUNS,
     SESSIONS,
     USERS,
     WORKSPACES,
@@ -428,6 +432,12 @@ class FakeDocuments(FakeRepository):
         )
         return [self._rows.saw(one) for one in page]
 
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        rows = [one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id and not one.is_deleted]
+        return DocumentTotals(
+            documents=len(rows), bytes=sum(one.size for one in rows), chunks=sum(one.chunk_count for one in rows)
+        )
+
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         queued = [waiting.job for waiting in self._rows.database.jobs]
         worked_on = {(job.document_id, job.revision) for job in queued if isinstance(job, IngestDocument)}
@@ -609,13 +619,31 @@ class FakeConversations(FakeRepository):
     async def save(self, conversation: Conversation) -> None:
         await self._rows.save(CONVERSATIONS, conversation)
 
+    async def remove(self, conversation_id: ConversationId) -> None:
+        self._rows.delete(CONVERSATIONS, conversation_id)
+        for message in list(self._rows.rows(MESSAGES)):
+            if message.conversation_id == conversation_id:
+                self._rows.delete(MESSAGES, message.id)
+                self._rows.delete(RUNS, message.id)
+
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
+        said: dict[UUID, str] = {}
+        for message in self._rows.rows(MESSAGES):
+            said[message.conversation_id] = said.get(message.conversation_id, "") + "\n" + message.content
         rows = [
             one
             for one in self._rows.rows(CONVERSATIONS)
-            if one.workspace_id == workspace_id and one.created_by == user_id
+            if one.workspace_id == workspace_id
+            and one.created_by == user_id
+            and (text or "").lower() in f"{one.title or ''}\n{said.get(one.id, '')}".lower()
         ]
         page = self._page(CONVERSATIONS, rows, after=after, limit=limit, newest_first=True)
         return [self._rows.saw(one) for one in page]
@@ -636,6 +664,13 @@ class FakeMessages(FakeRepository):
             return False
         self._rows.put(MESSAGES, message.id, message)
         return True
+
+    async def rate(self, feedback: Feedback) -> None:
+        self._rows.put(FEEDBACK, (feedback.message_id, feedback.user_id), feedback)
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        rows = [one for one in self._rows.rows(FEEDBACK) if one.message_id == message_id]
+        return sorted(rows, key=lambda one: (one.given_at, one.user_id))
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None

@@ -17,6 +17,7 @@ from application.ports.repositories import (
     Workspaces,
 )
 from application.ports.runs import RunRecords
+from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
@@ -35,6 +36,7 @@ from tests.fakes.repositories import (
 )
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.run_records import FakeRunRecords
+from tests.fakes.usage import FakeUsageRecords
 
 
 class FakeUnitOfWork:
@@ -49,6 +51,7 @@ class FakeUnitOfWork:
     conversations: Conversations
     messages: Messages
     runs: RunRecords
+    usage: UsageRecords
     jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
@@ -65,6 +68,7 @@ class FakeUnitOfWork:
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
         self.runs = FakeRunRecords(transaction)
+        self.usage = FakeUsageRecords(transaction)
         self.rooms = FakeRooms(transaction)
         self.jobs = FakeJobQueue(transaction)
 

@@ -41,8 +41,9 @@ def test_identifiers_are_exact() -> None:
 
 def test_a_stem_of_the_named_language() -> None:
     """The language that is given decides, in whatever form it comes."""
-    assert overlap("Häuser", "Haus", written_in="de-AT", asked_in="DE") > 0
-    assert overlap("Häuser", "Haus", written_in="tlh", asked_in=None) == 0
+    assert overlap("Verträgen", "Vertrag", written_in="de-AT", asked_in="DE") > 0
+    assert overlap("Kinder", "Kind", written_in="de", asked_in="de") > 0
+    assert overlap("Kinder", "Kind", written_in="tlh", asked_in=None) == 0
 
 
 @pytest.mark.parametrize("text", ["", "?!", "the of and"])

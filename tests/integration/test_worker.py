@@ -168,6 +168,56 @@ async def test_small_files_go_first(queue: Queue) -> None:
     assert [erase, small, large] == handler.begun
 
 
+async def test_a_small_file_does_not_wait_for_a_bulk_upload(queue: Queue) -> None:
+    """One that comes after two hundred others, of the same workspace or of another, is among the next few."""
+    bulk = [an_ingest() for _ in range(200)]
+    owner = bulk[0].workspace_id
+    bulk = [evolve(job, workspace_id=owner) for job in bulk]
+    ours, theirs = evolve(an_ingest(), workspace_id=owner), an_ingest()
+    release = asyncio.Event()
+
+    async def act(_job: AnyJob) -> None:
+        await release.wait()
+
+    await queue.put(*bulk)
+    handler = Handler(act)
+    async with queue.worker(handler, evolve(QUICK, concurrency=1)):
+        await until(lambda: len(handler.begun) == 1)
+        await queue.put(ours)
+        await queue.put(theirs)
+        release.set()
+        await until(lambda: len(handler.begun) >= 8)
+
+    assert ours in handler.begun[:5]
+    assert theirs in handler.begun[:5]
+
+
+async def test_workspaces_take_turns(queue: Queue) -> None:
+    """Who came second with many files is served as often as who came first."""
+    first, second = WorkspaceId(new_id()), WorkspaceId(new_id())
+    await queue.put(*(evolve(an_ingest(), workspace_id=first) for _ in range(40)))
+    await queue.put(*(evolve(an_ingest(), workspace_id=second) for _ in range(40)))
+    handler = Handler()
+    async with queue.worker(handler, evolve(QUICK, concurrency=1)):
+        await until(lambda: len(handler.done) >= 40)
+
+    served = [job.workspace_id for job in handler.done[:40]]
+    assert 15 <= served.count(second) <= 25
+
+
+async def test_a_large_file_is_not_starved(queue: Queue) -> None:
+    """It was there first, and is read though small ones keep coming."""
+    large = an_ingest(500 * 1024**2)
+    small = [evolve(an_ingest(), workspace_id=large.workspace_id) for _ in range(60)]
+    await queue.put(large)
+    await queue.put(*small)
+    handler = Handler()
+    async with queue.worker(handler, evolve(QUICK, concurrency=1)):
+        await until(lambda: len(handler.done) == 61)
+
+    assert handler.done.index(large) < 10
+
+
 async def test_no_more_at_once_than_allowed(queue: Queue) -> None:
     """Concurrency is a limit, down to one."""
     at_once, most = 0, 0

@@ -21,20 +21,39 @@ WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 def pdf(pages: Sequence[Sequence[tuple[float, str]]], *, rotate: int = 0, trailer: str = "") -> bytes:
     """A PDF of 612 by 792 points; each page is lines of (font size, text), downwards from the top."""
-    objects: dict[int, bytes] = {3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"}
+    placed: list[list[Placed]] = []
+    for lines in pages:
+        height = 720.0
+        placed.append([])
+        for size, text in lines:
+            placed[-1].append((72.0, height, size, text))
+            height -= size * 1.3
+    return placed_pdf(placed, rotate=rotate, trailer=trailer)
+
+
+Placed = tuple[float, float, float, str]
+"""Left and base line in points from the bottom left, font size, text."""
+
+
+def placed_pdf(pages: Sequence[Sequence[Placed]], *, rotate: int = 0, trailer: str = "", bold: str = "") -> bytes:
+    """A PDF of 612 by 792 points with text where it is said, drawn in that order; what begins as `bold` is bold."""
+    objects: dict[int, bytes] = {
+        3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        4: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
+    }
     kids: list[str] = []
     for index, lines in enumerate(pages):
-        number = 4 + 2 * index
+        number = 5 + 2 * index
         kids.append(f"{number} 0 R")
-        height, content = 720.0, []
-        for size, text in lines:
+        content = []
+        for left, height, size, text in lines:
             escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-            content.append(f"BT /F1 {size} Tf 72 {height} Td ({escaped}) Tj ET")
-            height -= size * 1.3
-        stream = "\n".join(content).encode("latin-1")
+            font = 2 if bold and text.startswith(bold) else 1
+            content.append(f"BT /F{font} {size} Tf {left} {height} Td ({escaped}) Tj ET")
+        stream = "\n".join(content).encode("cp1252")
         objects[number] = (
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Rotate {rotate} "
-            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {number + 1} 0 R >>"
+            f"/Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> /Contents {number + 1} 0 R >>"
         ).encode()
         objects[number + 1] = b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream)
     objects[1] = b"<< /Type /Catalog /Pages 2 0 R >>"

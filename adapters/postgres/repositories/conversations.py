@@ -1,6 +1,8 @@
 """Conversations and their messages."""
 
-from sqlalchemy import insert, literal, select, update
+from attrs import asdict
+from sqlalchemy import delete, exists, insert, literal, select, update
+from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import (
     conversation_from,
@@ -10,7 +12,9 @@ from adapters.postgres.mapping import (
 )
 from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import conversations, messages
+from adapters.postgres.tables import feedback as feedback_table
 from domain.conversations import Conversation, Message, MessageStatus
+from domain.feedback import Feedback, Rating
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 
@@ -35,21 +39,40 @@ class PostgresConversations:
         await self._session.save(conversations, conversation_values(conversation))
 
     async def of_user(
-        self, workspace_id: WorkspaceId, user_id: UserId, *, limit: int, after: ConversationId | None = None
+        self,
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        *,
+        limit: int,
+        after: ConversationId | None = None,
+        text: str | None = None,
     ) -> list[Conversation]:
         """Newest first."""
         keys = (conversations.c.created_at, conversations.c.id)
+        said = messages.c.conversation_id == conversations.c.id
         rows = await self._session.all(
             select(conversations)
             .where(
                 conversations.c.workspace_id == workspace_id,
                 conversations.c.created_by == user_id,
+                *(
+                    [
+                        conversations.c.title.icontains(text, autoescape=True)
+                        | exists().where(said, messages.c.content.icontains(text, autoescape=True))
+                    ]
+                    if text
+                    else []
+                ),
                 *after_key(conversations, keys, after, descending=True),
             )
             .order_by(*(key.desc() for key in keys))
             .limit(limit)
         )
         return [self._seen(conversation_from(row)) for row in rows]
+
+    async def remove(self, conversation_id: ConversationId) -> None:
+        """Gone with its messages."""
+        await self._session.execute(delete(conversations).where(conversations.c.id == conversation_id))
 
     def _seen(self, conversation: Conversation) -> Conversation:
         self._session.saw(conversation.id, conversation.version)
@@ -79,6 +102,26 @@ class PostgresMessages:
             .values(message_values(message))
         )
         return bool(saved.rowcount)
+
+    async def rate(self, feedback: Feedback) -> None:
+        """What somebody thinks of a message."""
+        values = {**asdict(feedback), "rating": feedback.rating.value}
+        given = postgresql.insert(feedback_table).values(values)
+        await self._session.execute(
+            given.on_conflict_do_update(
+                index_elements=["message_id", "user_id"],
+                set_={name: given.excluded[name] for name in ("rating", "comment", "given_at")},
+            )
+        )
+
+    async def feedback(self, message_id: MessageId) -> list[Feedback]:
+        """What people think of it, oldest first."""
+        rows = await self._session.all(
+            select(feedback_table)
+            .where(feedback_table.c.message_id == message_id)
+            .order_by(feedback_table.c.given_at, feedback_table.c.user_id)
+        )
+        return [Feedback(**{**row, "rating": Rating(row["rating"])}) for row in rows]
 
     async def page(
         self, conversation_id: ConversationId, *, limit: int, after: MessageId | None = None

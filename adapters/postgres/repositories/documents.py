@@ -11,7 +11,7 @@ from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
 from application.errors import AlreadyExists
-from application.ports.repositories import DocumentQuery, DocumentSort, DocumentState
+from application.ports.repositories import DocumentQuery, DocumentSort, DocumentState, DocumentTotals
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 
@@ -112,6 +112,17 @@ class PostgresDocuments:
             .limit(limit)
         )
         return [self._seen(document_from(row)) for row in rows]
+
+    async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
+        """How many there are, and how much of them is stored."""
+        row = await self._session.one(
+            select(
+                func.count().label("documents"),
+                func.coalesce(func.sum(documents.c.size), 0).label("bytes"),
+                func.coalesce(func.sum(documents.c.chunk_count), 0).label("chunks"),
+            ).where(documents.c.workspace_id == workspace_id, documents.c.deleted_at.is_(None))
+        )
+        return DocumentTotals(**{name: int(value) for name, value in (row or {}).items()})
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         """Queued or processing, not touched since, and no job waits or runs for it."""

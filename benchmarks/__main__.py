@@ -1,0 +1,36 @@
+"""All benchmarks that need no data from outside, one after the other, each in a process of its own.
+
+    python -m benchmarks [NAME ...]
+
+Each prints a table and keeps its numbers as JSON in benchmarks/results/. `python -m benchmarks.NAME --help` tells what
+one of them can be asked.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("startup", "ingest", "search", "answers", "requests", "rooms")
+RESULTS = Path(__file__).with_name("results")
+
+
+def main() -> int:
+    """The first exit code that is not 0, after all ran."""
+    names = sys.argv[1:] or NAMES
+    unknown = set(names) - set(NAMES)
+    if unknown:
+        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    RESULTS.mkdir(exist_ok=True)
+    worst = 0
+    for name in names:
+        print(f"\n== {name}", flush=True)
+        done = subprocess.run(
+            [sys.executable, "-m", f"{__package__}.{name}", "--json", str(RESULTS / f"{name}.json")], check=False
+        )
+        worst = worst or done.returncode
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

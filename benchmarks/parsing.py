@@ -1,0 +1,156 @@
+"""How fast and how well files are read, against texts by others.
+
+    python -m benchmarks.parsing FOLDER [--keep RESULTS.json]
+
+`FOLDER` holds `pdf/{files,poppler-text,human-checked}` and `html/{files,truth.jsonl}`, as far as they are there:
+texts of the same stem, of pdftotext or typed by people, and lines of JSON with `file` and `article_body`.
+Everything goes through the sandbox, one file after the other. Similarity is the F1 of the words (how much is
+there) and of runs of four words (whether it is in the same order); both 0 to 1, for texts without any 1.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict, frozen
+from rich.console import Console
+from rich.table import Table
+
+from adapters.parsing.detection import HEAD, ContentTypes
+from adapters.parsing.sandbox import SandboxedParser
+from application.errors import ParsingFailed
+
+_WORD: Final = re.compile(r"\w+")
+_RUN: Final = 4
+_HYPHEN: Final = re.compile(r"(?<=\w)[-\u00ad]\n(?=\w)")
+
+
+@frozen
+class Reading:
+    """One file."""
+
+    file: str
+    seconds: float
+    pages: int
+    characters: int
+    failure: str | None
+    against: str | None  # which other text
+    words: float | None
+    order: float | None
+
+
+def similarity(ours: str, theirs: str, run: int) -> float:
+    """F1 over runs of words, without regard to case, accents' encoding or hyphens at line ends."""
+    mine, other = _runs(ours, run), _runs(theirs, run)
+    if not mine and not other:
+        return 1.0
+    common = sum((mine & other).values())
+    return 2 * common / (sum(mine.values()) + sum(other.values()))
+
+
+def _runs(text: str, size: int) -> Counter[tuple[str, ...]]:
+    words = _WORD.findall(unicodedata.normalize("NFKC", _HYPHEN.sub("", text)).lower())
+    size = min(size, len(words)) or 1
+    return Counter(tuple(words[place : place + size]) for place in range(len(words) - size + 1))
+
+
+async def measured(folder: Path) -> list[Reading]:
+    """Every file below the folder's `pdf` and `html`, in order of their names."""
+    truths = {str(line["file"]): str(line["article_body"]) for line in _lines(folder / "html" / "truth.jsonl")}
+    parser, types = SandboxedParser(concurrency=1), ContentTypes()
+    readings: list[Reading] = []
+    for path in sorted((*(folder / "pdf" / "files").glob("*"), *(folder / "html" / "files").glob("*"))):
+        with path.open("rb") as file:
+            media_type = types.detect(file.read(HEAD), path.name).media_type
+        against, theirs = _other(path, truths)
+        started = time.perf_counter()
+        text, pages, failure = "", 0, None
+        try:
+            document = await parser.parse(path, media_type)
+            text, pages = document.text, len(document.pages)
+        except ParsingFailed as error:
+            failure = error.failure.code.value
+        seconds = time.perf_counter() - started
+        readings.append(
+            Reading(
+                file=path.name,
+                seconds=round(seconds, 3),
+                pages=pages,
+                characters=len(text),
+                failure=failure,
+                against=against,
+                words=None if theirs is None else round(similarity(text, theirs, 1), 4),
+                order=None if theirs is None else round(similarity(text, theirs, _RUN), 4),
+            )
+        )
+    await parser.close()
+    return readings
+
+
+def _other(path: Path, truths: dict[str, str]) -> tuple[str | None, str | None]:
+    if (truth := truths.get(f"files/{path.name}")) is not None:
+        return "people", truth
+    for name, folder in (("people", "human-checked"), ("poppler", "poppler-text")):
+        text = path.parent.parent / folder / f"{path.stem}.txt"
+        if text.exists():
+            return name, text.read_text(encoding="utf-8", errors="replace")
+    return None, None
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+
+def report(readings: list[Reading], console: Console) -> None:
+    """A table of all files, then what they come to."""
+    table = Table("file", "pages", "characters", "seconds", "against", "words", "order", "failure")
+    for one in readings:
+        table.add_row(
+            one.file,
+            str(one.pages),
+            f"{one.characters:,}",
+            f"{one.seconds:.2f}",
+            one.against or "",
+            "" if one.words is None else f"{one.words:.3f}",
+            "" if one.order is None else f"{one.order:.3f}",
+            one.failure or "",
+        )
+    console.print(table)
+    pdfs = [one for one in readings if one.file.endswith(".pdf")]
+    read = [one for one in pdfs if one.failure is None]
+    if read:
+        pages, seconds = sum(one.pages for one in read), sum(one.seconds for one in read)
+        console.print(
+            f"PDF: {len(read)} of {len(pdfs)} files, {pages} pages in {seconds:.1f} s: {pages / seconds:.0f}/s"
+        )
+    for name, kind in (("PDF against Poppler", "poppler"), ("PDF against people", "people"), ("HTML", "people")):
+        chosen = [one for one in readings if one.against == kind and one.file.endswith(".html") == (name == "HTML")]
+        if chosen:
+            words = sum(one.words or 0 for one in chosen) / len(chosen)
+            order = sum(one.order or 0 for one in chosen) / len(chosen)
+            console.print(f"{name}: {len(chosen)} files, words {words:.3f}, order {order:.3f}")
+
+
+def main() -> None:
+    """Measure, print, and keep the figures where asked."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--keep", type=Path, help="write the figures there as JSON")
+    given = arguments.parse_args()
+    readings = asyncio.run(measured(given.folder))
+    report(readings, Console(width=140))
+    if given.keep is not None:
+        given.keep.write_text(json.dumps([asdict(one) for one in readings], indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""How long a search takes as a client sees it: whole HTTP requests in an installation of many passages.
+
+``python -m benchmarks.search [--chunks N] [--searches N] [--json FILE] [--data-dir DIR]``
+
+Made-up passages are written through the repositories and the vector index, without parsing and embedding; then an API
+process is started and asked new questions: one at a time in each mode, then 16 at a time. Engines, API and the asking
+share the machine. A DIR is kept, and one that holds as many passages already is used as it is.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from adapters.embedded.supervisor import Supervisor
+from benchmarks.made_up import documents, text
+from domain.access import Actor
+from domain.errors import NotFound, Unauthenticated
+from domain.ids import WorkspaceId
+from domain.passages import SearchMode
+from entrypoints.engines import Stance
+from entrypoints.host import Host, open_host
+from entrypoints.logging import configure_logging
+from entrypoints.serving import api_child, listen
+from entrypoints.settings import Settings, load_settings
+
+EMAIL, PASSWORD = "benchmark@example.org", "eight made-up words of no meaning at all"
+COLLECTION = "made up"
+WARM_UP = 20  # searches that are not counted
+IN_FLIGHT = 16
+QUERY_WORDS = 7
+
+Row = dict[str, Any]
+Ask = Callable[[SearchMode], Awaitable[None]]
+
+
+async def somebody(host: Host) -> tuple[Actor, str]:
+    """A person with a workspace, and their access token."""
+    use_cases = host.use_cases
+    try:
+        pair = await use_cases.log_in(email=EMAIL, password=PASSWORD)
+    except Unauthenticated:
+        await use_cases.create_user(email=EMAIL, password=PASSWORD, name="Benchmark")
+        pair = await use_cases.log_in(email=EMAIL, password=PASSWORD)
+    identity = await use_cases.authenticate(pair.access_token)
+    profile = await use_cases.show_profile(identity)
+    return await use_cases.enter_workspace(identity, profile.workspaces[0].workspace.id), pair.access_token
+
+
+async def fill(host: Host, actor: Actor, chunks: int) -> None:
+    """So many passages, unless there are some."""
+    ports = host.container.ports()
+    try:
+        await host.use_cases.find_collection(actor, name=COLLECTION)
+    except NotFound:
+        made = await host.use_cases.create_collection(actor, name=COLLECTION)
+    else:
+        return
+    began = time.perf_counter()
+    for each in documents(actor, made.collection.id, chunks):
+        async with ports.begin(actor.workspace_id) as work:
+            await work.documents.add(each.document)
+            await work.passages.replace(each.document.id, 1, each.chunks, [])
+            await work.commit()
+        await ports.vectors.upsert(actor.workspace_id, each.indexed)
+    print(f"{chunks} passages written in {time.perf_counter() - began:.1f} s", flush=True)
+
+
+async def one_at_a_time(ask: Ask, mode: SearchMode, searches: int) -> Row:
+    """Milliseconds of each search."""
+    for _ in range(WARM_UP):
+        await ask(mode)
+    spent = []
+    for _ in range(searches):
+        began = time.perf_counter()
+        await ask(mode)
+        spent.append(1000 * (time.perf_counter() - began))
+    return {"mode": mode.value, "in_flight": 1, "searches": searches, **_percentiles(spent)}
+
+
+async def together(ask: Ask, mode: SearchMode, searches: int) -> Row:
+    """Searches a second, and milliseconds of each."""
+    spent: list[float] = []
+    left = iter(range(searches))
+
+    async def client() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            await ask(mode)
+            spent.append(1000 * (time.perf_counter() - began))
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(IN_FLIGHT):
+            group.create_task(client())
+    rate = searches / (time.perf_counter() - began)
+    row = {"mode": mode.value, "in_flight": IN_FLIGHT, "searches": searches, **_percentiles(spent)}
+    return row | {"per_second": round(rate, 1)}
+
+
+def _percentiles(spent: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(spent, n=20)
+    return {"p50_ms": round(cuts[9], 2), "p95_ms": round(cuts[18], 2)}
+
+
+async def measure(settings: Settings, workspace: WorkspaceId, bearer: str, searches: int) -> list[Row]:
+    """Ask an API process of its own."""
+    sock = listen("127.0.0.1", 0)
+    numbers = np.random.default_rng()  # other questions each time: none is in a cache
+    path = f"/v1/workspaces/{workspace}/search"
+    async with (
+        Supervisor() as children,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{sock.getsockname()[1]}",
+            headers={"Authorization": f"Bearer {bearer}"},
+            limits=httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=60),
+            timeout=30,
+            trust_env=False,
+        ) as client,
+    ):
+        await children.start(api_child(settings, sock, name="api-1"))
+
+        async def ask(mode: SearchMode) -> None:
+            body = {"query": text(numbers, QUERY_WORDS), "mode": mode.value, "limit": 10}
+            answer = await client.post(path, json=body)
+            answer.raise_for_status()
+            if not answer.json()["results"]:
+                raise SystemExit("nothing was found")
+
+        rows = [await one_at_a_time(ask, mode, searches) for mode in SearchMode]
+        rows.append(await together(ask, SearchMode.HYBRID, searches * 3))
+    sock.close()
+    return rows
+
+
+async def run(options: argparse.Namespace, data_dir: Path) -> list[Row]:
+    """Fill, ask, and say what came of it."""
+    configure_logging(log_format="console", level="error")
+    settings = load_settings(data_dir=data_dir)
+    async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
+        actor, bearer = await somebody(host)
+        await fill(host, actor, options.chunks)
+        rows = await measure(settings, actor.workspace_id, bearer, options.searches)
+    for row in rows:
+        rate = f"  {row['per_second']:7.1f}/s" if "per_second" in row else ""
+        print(
+            f"{row['mode']:9} {row['in_flight']:3} in flight  p50 {row['p50_ms']:7.2f} ms  p95 {row['p95_ms']:7.2f} ms"
+            + rate
+        )
+    return rows
+
+
+def main() -> int:
+    """0 when every search was answered."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chunks", type=int, default=20_000, metavar="N")
+    parser.add_argument("--searches", type=int, default=200, metavar="N", help="of each mode")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the installation, and use it again")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rr-search-") as temporary:
+        rows = asyncio.run(run(options, options.data_dir or Path(temporary)))
+    if options.json:
+        options.json.write_text(json.dumps({"chunks": options.chunks, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

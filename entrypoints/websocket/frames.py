@@ -1,0 +1,280 @@
+"""The frames of `rooms.v1`, as types: what is not described here is neither sent nor understood."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from entrypoints.websocket.errors import ErrorBody, ErrorCode, Refused
+
+SUBPROTOCOL: Final = "rooms.v1"
+MAX_FRAME_BYTES: Final = 1024 * 1024
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """Base of what clients send; `id` comes back with the reply."""
+
+    id: int | UnsetType = UNSET
+
+
+class SinceBody(Struct, frozen=True, kw_only=True):
+    """The youngest event that the client has seen."""
+
+    seq: int
+    epoch: UUID
+
+
+class Connect(Request, frozen=True, kw_only=True, tag="connect"):
+    """The first frame, within ten seconds; an `Authorization` header on the upgrade stands for `token`."""
+
+    token: str | UnsetType = UNSET
+    ticket: str | UnsetType = UNSET  # of `POST /v1/auth/ticket`, where no header can be sent
+    client_id: str | UnsetType = UNSET
+
+
+class Join(Request, frozen=True, kw_only=True, tag="join"):
+    """Read a room; with `since` what was missed comes in the reply."""
+
+    room_id: UUID
+    since: SinceBody | None = None
+
+
+class Publish(Request, frozen=True, kw_only=True, tag="publish"):
+    """Store an event and tell it to everybody in the room."""
+
+    room_id: UUID
+    client_msg_id: UUID
+    kind: str
+    data: Any
+
+
+class Signal(Request, frozen=True, kw_only=True, tag="signal"):
+    """Tell something to those who are there now; it is not stored and may be dropped."""
+
+    room_id: UUID
+    name: str
+    data: Any = None
+
+
+class History(Request, frozen=True, kw_only=True, tag="history"):
+    """Stored events after a number or before one; the youngest without either."""
+
+    room_id: UUID
+    after_seq: int | None = None
+    before_seq: int | None = None
+    limit: int = 100
+
+
+class Refresh(Request, frozen=True, kw_only=True, tag="refresh"):
+    """A new token on the live connection; every joined room is checked again."""
+
+    token: str
+
+
+class Pong(Request, frozen=True, kw_only=True, tag="pong"):
+    """The answer to `ping`; `positions` are the youngest events seen, by room."""
+
+    positions: dict[UUID, int] | UnsetType = UNSET
+
+
+class Leave(Request, frozen=True, kw_only=True, tag="leave"):
+    """Read a room no more."""
+
+    room_id: UUID
+
+
+AnyRequest = Connect | Join | Publish | Signal | History | Refresh | Pong | Leave
+REQUESTS: Final[tuple[type[Request], ...]] = (Connect, Join, Publish, Signal, History, Refresh, Pong, Leave)
+
+
+class Frame(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Base of what the server sends."""
+
+
+class Reply(Frame, frozen=True, kw_only=True):
+    """Base of what answers a request; `id` is the request's."""
+
+    id: int
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """A person as others see them; no id for Claude and the service itself."""
+
+    id: str | None
+    name: str
+
+
+class Connected(Reply, frozen=True, kw_only=True, tag="connected"):
+    """The connection stands. Times are in milliseconds, moments in RFC 3339."""
+
+    connection_id: str
+    user: Person
+    server_time: str
+    ping_interval_ms: int
+    pong_timeout_ms: int
+    max_frame_bytes: int
+    token_expires_at: str | None
+
+
+class PublicationBody(Frame, frozen=True, kw_only=True, tag="publication"):
+    """A stored event in its place."""
+
+    room_id: str
+    seq: int
+    epoch: str
+    kind: str
+    sender: Person
+    client_msg_id: str
+    data: Any
+    created_at: str
+
+
+class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
+    """Live events follow after `seq` without a gap. `recovered`: `publications` are all that was missed."""
+
+    room_id: str
+    epoch: str
+    seq: int
+    recovered: bool
+    publications: list[Raw]
+
+
+class Published(Reply, frozen=True, kw_only=True, tag="published"):
+    """The event is stored; `duplicate` when it was before."""
+
+    room_id: str
+    seq: int
+    client_msg_id: str
+    duplicate: bool
+    server_time: str
+
+
+class HistoryFrame(Reply, frozen=True, kw_only=True, tag="history"):
+    """Stored events in order, and the number of the room's youngest."""
+
+    room_id: str
+    publications: list[Raw]
+    seq: int
+    epoch: str
+
+
+class Refreshed(Reply, frozen=True, kw_only=True, tag="refreshed"):
+    """The new token is taken."""
+
+    token_expires_at: str | None
+
+
+class Left(Reply, frozen=True, kw_only=True, tag="left"):
+    """The room is not read any more."""
+
+    room_id: str
+
+
+class ErrorFrame(Frame, frozen=True, kw_only=True, tag="error", omit_defaults=True):
+    """A request was refused; without `id` when the frame could not be read."""
+
+    id: int | UnsetType = UNSET
+    error: ErrorBody
+
+
+class SignalFrame(Frame, frozen=True, kw_only=True, tag="signal"):
+    """Something of this moment."""
+
+    room_id: str
+    name: str
+    sender: Person
+    data: Any
+
+
+class TokenExpiring(Frame, frozen=True, kw_only=True, tag="token_expiring"):
+    """Send `refresh` with a new token within this time."""
+
+    in_ms: int
+
+
+class RoomLeft(Frame, frozen=True, kw_only=True, tag="room_left"):
+    """The server ended the reading of a room; `code` is an error's. 112: join again."""
+
+    room_id: str
+    code: int
+
+
+class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
+    """Answer with `pong`."""
+
+
+class Disconnect(Frame, frozen=True, kw_only=True, tag="disconnect"):
+    """The connection is about to be closed with this code."""
+
+    code: int
+    reason: str
+    reconnect: bool
+    reconnect_after_ms: int
+
+
+REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
+    Connect: Connected,
+    Join: JoinedFrame,
+    Publish: Published,
+    Signal: None,
+    History: HistoryFrame,
+    Refresh: Refreshed,
+    Pong: None,
+    Leave: Left,
+}
+PUSHES: Final[tuple[type[Frame], ...]] = (
+    PublicationBody,
+    SignalFrame,
+    TokenExpiring,
+    RoomLeft,
+    Ping,
+    Disconnect,
+    ErrorFrame,
+)
+
+
+class _Head(Struct, frozen=True, kw_only=True):
+    type: str
+    id: int | UnsetType = UNSET
+
+
+_decoder: Final = msgspec.json.Decoder(AnyRequest)
+_heads: Final = msgspec.json.Decoder(_Head)
+_encoder: Final = msgspec.json.Encoder()
+_NAMES: Final = frozenset(str(request.__struct_config__.tag) for request in REQUESTS)
+
+
+class BadFrame(Refused):
+    """A frame that cannot be read; with the id of its request where that could be."""
+
+    def __init__(self, code: ErrorCode, message: str, request_id: int | UnsetType = UNSET) -> None:
+        super().__init__(code, message)
+        self.request_id = request_id
+
+
+def decode(text: str) -> AnyRequest:
+    """One object of a frame; `BadFrame` (104 for a name that is none, else 107)."""
+    try:
+        request: AnyRequest = _decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        head = _head_of(text)
+        if head is not None and head.type not in _NAMES:
+            raise BadFrame(ErrorCode.METHOD_NOT_FOUND, f"There is no request {head.type[:50]!r}.", head.id) from error
+        told = str(error) if isinstance(error, msgspec.ValidationError) else "This is not a JSON object."
+        raise BadFrame(ErrorCode.BAD_REQUEST, told[:300], UNSET if head is None else head.id) from error
+    if request.id is UNSET and REPLIES[type(request)] is not None:
+        raise BadFrame(ErrorCode.BAD_REQUEST, "A request that is answered needs an `id`.")
+    return request
+
+
+def _head_of(text: str) -> _Head | None:
+    try:
+        return _heads.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame as UTF-8 JSON."""
+    return _encoder.encode(frame)

@@ -1,0 +1,198 @@
+"""What a client may ask for, once it is known who it is."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from msgspec import UNSET, Raw
+
+from application.ports.live import LiveNote, NoteKind
+from application.ports.rooms import Admission
+from application.rooms_access import LiveIdentity
+from application.rooms_events import told
+from application.rooms_feed import FeedReader, Since
+from application.use_cases import UseCases
+from application.views import time_view
+from domain.access import Actor
+from domain.errors import DomainError
+from domain.ids import RoomId
+from domain.rooms import Sender
+from entrypoints.websocket import frames
+from entrypoints.websocket.errors import ErrorCode, Refused
+from entrypoints.websocket.hub import Hub
+
+MAX_ROOMS: Final = 100  # that one connection reads
+MAX_HISTORY: Final = 1000
+MAX_HISTORY_BYTES: Final = 768 * 1024
+MAX_SIGNAL_BYTES: Final = 4096
+MAX_NAME: Final = 50
+
+
+class Client(FeedReader, Protocol):
+    """What requests ask of their connection."""
+
+    hub: Hub
+    use_cases: UseCases
+    rooms: dict[RoomId, Actor]
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was said why it ends."""
+        ...
+
+    def push(self, frame: frames.Frame) -> None:
+        """Write a frame."""
+        ...
+
+    def leave(self, room_id: RoomId) -> None:
+        """Read a room no more."""
+        ...
+
+    def admit(self, room_id: RoomId, admission: Admission | None) -> None:
+        """None: they may not be in the room any more."""
+        ...
+
+    def renew(self, who: LiveIdentity) -> None:
+        """Go on with another token of the same user."""
+        ...
+
+
+async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> None:
+    """Begin to read a room."""
+    room_id = RoomId(request.room_id)
+    if room_id in connection.rooms:
+        raise Refused(ErrorCode.ALREADY_JOINED, "This connection reads the room already.")
+    if len(connection.rooms) >= MAX_ROOMS:
+        raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A connection reads at most {MAX_ROOMS} rooms.")
+    actor = await connection.use_cases.enter_room(who.identity, room_id)
+    since = None if request.since is None else Since(seq=request.since.seq, epoch=request.since.epoch)
+    joined = await connection.hub.feeds.join(room_id, connection, since)
+    # From here to the reply in one step: what the room tells next comes after it.
+    if connection.is_ending:
+        connection.hub.feeds.leave(room_id, connection)
+        return
+    connection.rooms[room_id] = actor
+    connection.push(
+        frames.JoinedFrame(
+            id=id_of(request),
+            room_id=str(room_id),
+            epoch=str(joined.epoch),
+            seq=joined.seq,
+            recovered=joined.recovered,
+            publications=[Raw(event.body) for event in joined.events],
+        )
+    )
+
+
+async def publish(connection: Client, request: frames.Publish, who: LiveIdentity) -> None:
+    """Store an event; answered after the commit."""
+    room_id = RoomId(request.room_id)
+    actor = connection.rooms.get(room_id) or await connection.use_cases.enter_room(who.identity, room_id)
+    appended = await connection.use_cases.publish_event(
+        actor, room_id=room_id, kind=request.kind, client_msg_id=request.client_msg_id, data=request.data
+    )
+    connection.push(
+        frames.Published(
+            id=id_of(request),
+            room_id=str(room_id),
+            seq=appended.event.seq,
+            client_msg_id=str(request.client_msg_id),
+            duplicate=appended.duplicate,
+            server_time=str(time_view(connection.hub.clock.now())),
+        )
+    )
+
+
+async def signal(connection: Client, request: frames.Signal, who: LiveIdentity) -> None:
+    """Tell something of this moment."""
+    room_id = RoomId(request.room_id)
+    if room_id not in connection.rooms:
+        raise Refused(ErrorCode.UNKNOWN_ROOM, "Join the room first.")
+    if not request.name or len(request.name) > MAX_NAME:
+        raise Refused(ErrorCode.BAD_REQUEST, f"A signal's name has 1 to {MAX_NAME} characters.")
+    body = frames.encode(
+        frames.SignalFrame(
+            room_id=str(room_id),
+            name=request.name,
+            sender=person(who.sender),
+            data=request.data,
+        )
+    )
+    if len(body) > MAX_SIGNAL_BYTES:
+        raise Refused(ErrorCode.PAYLOAD_TOO_LARGE, f"A signal has at most {MAX_SIGNAL_BYTES} bytes.")
+    await connection.hub.feeds.bus.note(room_id, LiveNote(kind=NoteKind.SIGNAL, body=body))
+
+
+async def history(connection: Client, request: frames.History, who: LiveIdentity) -> None:
+    """Stored events in a page."""
+    room_id = RoomId(request.room_id)
+    if not 1 <= request.limit <= MAX_HISTORY:
+        raise Refused(ErrorCode.BAD_REQUEST, f"`limit` is 1 to {MAX_HISTORY}.")
+    actor = connection.rooms.get(room_id) or await connection.use_cases.enter_room(who.identity, room_id)
+    page = await connection.use_cases.read_events(
+        actor, room_id=room_id, limit=request.limit, after=request.after_seq, before=request.before_seq
+    )
+    bodies = [told(event).body for event in page.events]
+    connection.push(
+        frames.HistoryFrame(
+            id=id_of(request),
+            room_id=str(room_id),
+            publications=[Raw(body) for body in _fitting(bodies, from_start=request.after_seq is not None)],
+            seq=page.head_seq,
+            epoch=str(page.epoch),
+        )
+    )
+
+
+async def refresh(connection: Client, request: frames.Refresh, who: LiveIdentity) -> None:
+    """Take a new token, and look again at every room."""
+    fresh = await connection.use_cases.identify_live(token=request.token)
+    if fresh.identity.user_id != who.identity.user_id:
+        raise Refused(ErrorCode.UNAUTHORIZED, "The token is another user's.")
+    connection.renew(fresh)
+    for room_id in list(connection.rooms):
+        try:
+            connection.rooms[room_id] = await connection.use_cases.enter_room(fresh.identity, room_id)
+        except DomainError:
+            connection.admit(room_id, None)
+    connection.push(frames.Refreshed(id=id_of(request), token_expires_at=time_view(fresh.expires_at)))
+
+
+async def leave(connection: Client, request: frames.Leave, _who: LiveIdentity) -> None:
+    """Read a room no more."""
+    room_id = RoomId(request.room_id)
+    if room_id not in connection.rooms:
+        raise Refused(ErrorCode.UNKNOWN_ROOM, "This connection does not read the room.")
+    connection.leave(room_id)
+    connection.push(frames.Left(id=id_of(request), room_id=str(room_id)))
+
+
+HANDLERS: Final[dict[type[frames.Request], Callable[[Any, Any, LiveIdentity], Awaitable[None]]]] = {
+    frames.Join: join,
+    frames.Publish: publish,
+    frames.Signal: signal,
+    frames.History: history,
+    frames.Refresh: refresh,
+    frames.Leave: leave,
+}
+
+
+def id_of(request: frames.Request) -> int:
+    """The id of a request that is answered, which has one."""
+    return 0 if request.id is UNSET else request.id
+
+
+def person(sender: Sender) -> frames.Person:
+    """Somebody as others see them."""
+    return frames.Person(id=None if sender.id is None else str(sender.id), name=sender.name)
+
+
+def _fitting(bodies: list[bytes], *, from_start: bool) -> list[bytes]:
+    """As many as make one frame: of the oldest when paging on, else of the youngest."""
+    kept: list[bytes] = []
+    size = 0
+    for body in bodies if from_start else reversed(bodies):
+        size += len(body)
+        if kept and size > MAX_HISTORY_BYTES:
+            break
+        kept.append(body)
+    return kept if from_start else kept[::-1]

@@ -1,0 +1,153 @@
+"""Conversations as trees of messages: changed, searched, kept and thrown away."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.assembly import Assembly
+from tests.fakes.models import Pause, stop, text
+from tests.http.checker import events
+from tests.http.conftest import Member, ready_document
+
+TEXT = "The notice period is three months. It begins with the month that follows."
+STREAM = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture
+async def talk(ada: Member) -> str:
+    """The path of a new conversation."""
+    return f"conversations/{(await ada.call('POST', 'conversations', json={})).json()['id']}"
+
+
+async def test_a_conversation_is_changed_by_whoever_read_it_last(ada: Member, bob: Member, talk: str) -> None:
+    """A member left out stays, null takes away; a stale version is refused; nobody else finds it."""
+    first = await ada.call("GET", talk)
+    changed = await ada.call(
+        "PATCH",
+        talk,
+        json={"title": "Notice", "instructions": "Be brief."},
+        headers={"If-Match": first.headers["etag"]},
+    )
+
+    assert (changed.status_code, changed.json()["title"], changed.json()["version"]) == (200, "Notice", 2)
+    stale = await ada.call("PATCH", talk, json={"title": "No"}, headers={"If-Match": first.headers["etag"]})
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
+    cleared = (await ada.call("PATCH", talk, json={"instructions": None})).json()
+    assert (cleared["instructions"], cleared["title"]) == (None, "Notice")
+    assert (await ada.call("PATCH", talk, json={"title": "x" * 201})).status_code == 422
+    assert (await ada.call("PATCH", talk, json={"collection_ids": [talk[-36:]]})).status_code == 404
+    for method in ("PATCH", "DELETE"):
+        assert (await bob.call(method, talk, json={})).status_code == 404
+
+
+async def test_a_deleted_conversation_is_gone(ada: Member, assembly: Assembly, talk: str) -> None:
+    """With its messages, and with the answer that was being written."""
+    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "Hello?"})).json()
+    assembly.model.script(text("Going on"), [Pause()])
+    writing = asyncio.create_task(ada.call("POST", f"{talk}/messages", json={"content": "And?"}, headers=STREAM))
+    async with asyncio.timeout(5):
+        while assembly.use_cases.answer_runs.active == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    stale = await ada.call("DELETE", talk, headers={"If-Match": '"7"'})
+    assert stale.status_code == 412
+    assert (await ada.call("DELETE", talk)).status_code == 204
+    async with asyncio.timeout(10):
+        await writing
+    for path in (talk, f"{talk}/messages", f"{talk}/export", f"messages/{answer['id']}"):
+        assert (await ada.call("GET", path)).status_code == 404
+
+
+async def test_an_answer_is_written_again_beside_the_first(ada: Member, assembly: Assembly, talk: str) -> None:
+    """Both have the same parent; the model is asked the same question with the same history."""
+    assembly.model.script(text("First."), stop())
+    assembly.model.script(text("Second."), stop())
+    assembly.model.script(text("Third."), stop())
+    await ada.call("POST", f"{talk}/messages", json={"content": "Hello?"})
+    second = (await ada.call("POST", f"{talk}/messages", json={"content": "And?"})).json()
+
+    again = await ada.call("POST", f"messages/{second['id']}/regenerate")
+
+    assert (again.status_code, again.json()["content"]) == (201, "Third.")
+    assert again.json()["parent_id"] == second["parent_id"]
+    [_, before, after] = assembly.model.requests
+    assert before.question == after.question
+    assert before.history == after.history
+    told = events((await ada.call("POST", f"messages/{second['id']}/regenerate", headers=STREAM)).text)
+    assert told[-1][1] == "message.completed"
+    question = await ada.call("POST", f"messages/{second['parent_id']}/regenerate")
+    assert (question.status_code, question.json()["code"]) == (409, "not_an_answer")
+
+
+async def test_an_edited_question_begins_a_branch(ada: Member, assembly: Assembly, talk: str) -> None:
+    """It follows what the first had followed, and knows nothing of what came after."""
+    for words in ("First.", "Second.", "Edited."):
+        assembly.model.script(text(words), stop())
+    first = (await ada.call("POST", f"{talk}/messages", json={"content": "One?"})).json()
+    await ada.call("POST", f"{talk}/messages", json={"content": "Two?"})
+
+    await ada.call("POST", f"{talk}/messages", json={"content": "Two, but better?", "parent_id": first["id"]})
+
+    assert [turn.text for turn in assembly.model.requests[-1].history] == ["One?", "First."]
+    items = (await ada.call("GET", f"{talk}/messages")).json()["items"]
+    assert [item["content"] for item in items if item["parent_id"] == first["id"]] == ["Two?", "Two, but better?"]
+
+
+async def test_what_people_think_of_answers(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:
+    """The newest rating counts; questions and other people's answers are not rated."""
+    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "Hello?"})).json()
+    url = f"messages/{answer['id']}/feedback"
+
+    assert (await ada.call("PUT", url, json={"rating": "up"})).status_code == 204
+    assert (await ada.call("PUT", url, json={"rating": "down", "comment": " Wrong page. "})).status_code == 204
+    [given] = assembly.begin.database.table("feedback").values()
+    assert (given.rating.value, given.comment) == ("down", "Wrong page.")
+    for body in ({"rating": "meh"}, {"rating": "up", "comment": "x" * 2001}, {}):
+        assert (await ada.call("PUT", url, json=body)).status_code == 422
+    question = f"messages/{answer['parent_id']}/feedback"
+    assert (await ada.call("PUT", question, json={"rating": "up"})).status_code == 422
+    assert (await bob.call("PUT", url, json={"rating": "up"})).status_code == 404
+
+
+async def test_a_conversation_is_exported_with_its_citations(ada: Member, assembly: Assembly, talk: str) -> None:
+    """As Markdown with a note for each claim, as JSON in the shapes of the API; without what may not be read."""
+    document = await ready_document(assembly, ada, TEXT)
+    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+
+    markdown = await ada.call("GET", f"{talk}/export")
+    told = await ada.call("GET", f"{talk}/export", params={"format": "json"})
+
+    assert markdown.headers["content-type"].startswith("text/markdown")
+    assert markdown.text.startswith("# What is the notice period?\n")
+    assert "## Answer" in markdown.text
+    assert markdown.text.count(f"[^{answer['citations'][0]['chunk_id'][:8]}-1]") == 2
+    assert "three months" in markdown.text
+    assert told.json()["messages"][1] == answer
+    assert told.json()["conversation"] == (await ada.call("GET", talk)).json()
+    assert (await ada.call("GET", f"{talk}/export", params={"format": "pdf"})).status_code == 422
+    await ada.call("DELETE", f"documents/{document['id']}")
+    assert document["title"] not in (await ada.call("GET", f"{talk}/export")).text.replace(answer["content"], "")
+
+
+async def test_search_in_ones_own_conversations(ada: Member, bob: Member, assembly: Assembly) -> None:
+    """By words of the title or of any message, in any case; signs mean themselves; cursors fit their search."""
+    ids = []
+    for question in ("When does water boil?", "100% of what?", "Who is Ada?"):
+        talk = (await ada.call("POST", "conversations", json={})).json()["id"]
+        assembly.model.script(text("It is the Kettle."), stop())
+        await ada.call("POST", f"conversations/{talk}/messages", json={"content": question})
+        ids.append(talk)
+
+    async def found(q: str, who: Member = ada) -> list[str]:
+        return [item["id"] for item in (await who.call("GET", "conversations", params={"q": q})).json()["items"]]
+
+    assert await found("WATER") == [ids[0]]
+    assert await found("100%") == [ids[1]]
+    assert await found("kettle") == ids[::-1]
+    assert await found("zebra") == []
+    assert await found("kettle", bob) == []
+    page = (await ada.call("GET", "conversations", params={"q": "kettle", "limit": 2})).json()
+    cursor = page["next_cursor"]
+    rest = (await ada.call("GET", "conversations", params={"q": "kettle", "limit": 2, "cursor": cursor})).json()
+    assert [item["id"] for item in rest["items"]] == [ids[0]]
+    assert (await ada.call("GET", "conversations", params={"q": "ada", "cursor": cursor})).status_code == 422
