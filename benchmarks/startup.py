@@ -20,6 +20,8 @@ from typing import Any
 
 import psutil
 
+from entrypoints import cli
+
 PATIENCE = 120.0  # seconds
 
 
@@ -54,7 +56,7 @@ def one_start(data_dir: Path) -> dict[str, float]:
     began = time.perf_counter()
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0"],
+            [sys.executable, "-m", cli.__name__, "serve", "--port", "0"],
             env={**os.environ, "READINGROOM_DATA_DIR": str(data_dir), "READINGROOM_LOG_FORMAT": "json"},
             stdout=output,
             stderr=output,

@@ -18,6 +18,8 @@ import httpx
 import psutil
 from attrs import define
 
+from entrypoints import cli
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PASSWORD: Final = "correct horse battery"
 START: Final = 90.0  # seconds; an idle machine needs three
@@ -40,7 +42,7 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the program to its end, in a directory without a `.env`."""
     return subprocess.run(
-        [sys.executable, "-m", "entrypoints.cli", *arguments],
+        [sys.executable, "-m", cli.__name__, *arguments],
         env=environment(data_dir, **(env or {})),
         cwd=data_dir.parent,
         capture_output=True,
@@ -85,7 +87,7 @@ def serving(data_dir: Path, *flags: str, env: Mapping[str, str] | None = None) -
     log = data_dir.parent / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", *flags],
+            [sys.executable, "-m", cli.__name__, "serve", "--port", "0", *flags],
             env=environment(data_dir, **(env or {})),
             cwd=data_dir.parent,
             stdout=output,
