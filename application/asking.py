@@ -20,7 +20,7 @@ from domain.conversations import Conversation, Message, MessageStatus, Speaker, 
 from domain.errors import Conflict, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
 
-HISTORY_MESSAGES: Final = 40
+HISTORY_MESSAGES: Final = 400  # the budget of tokens is the limit that counts
 
 
 @frozen(kw_only=True)

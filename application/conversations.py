@@ -107,7 +107,7 @@ class ChangeConversation:
         """What is None stays, empty text takes away. `NotFound`, `InvalidInput`, or `StaleVersion`."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
-            conversation = await self.access.conversation(work, actor, conversation_id)
+            conversation = await self.access.own(work, actor, conversation_id)
             check_version(conversation.version, version)
             for collection_id in collection_ids or ():
                 await readable_collection(work, actor, collection_id)
@@ -131,7 +131,7 @@ class DeleteConversation:
         """`NotFound`, or `StaleVersion` when `version` is not the present one."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
-            conversation = await self.access.conversation(work, actor, conversation_id)
+            conversation = await self.access.own(work, actor, conversation_id)
             check_version(conversation.version, version)
             await work.conversations.remove(conversation.id)
             await note(work, Deed.CONVERSATION_DELETED, conversation.id, by=actor)

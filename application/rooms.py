@@ -10,7 +10,7 @@ from application.rooms_events import RecordEvent, sender_of
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.errors import NotFound
-from domain.ids import RoomId, UserId
+from domain.ids import ConversationId, RoomId, UserId
 from domain.rooms import EventKind, NewEvent, Room
 from domain.workspaces import Visibility, check_name
 
@@ -137,6 +137,7 @@ class DeleteRoom:
             room = await visible_room(work, actor, room_id)
             actor.require(Action.ROOM_MANAGE)
             check_version(room.version, version)
+            await work.conversations.remove(ConversationId(room.id))  # what was asked in it
             await work.rooms.forget(room.id)
             await note(work, Deed.ROOM_DELETED, room.id, by=actor)
             await work.commit()

@@ -34,6 +34,8 @@ from application import (
     reindexing,
     rooms,
     rooms_access,
+    rooms_answers,
+    rooms_documents,
     rooms_events,
     rooms_feed,
     rooms_sweep,
@@ -60,6 +62,7 @@ from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
+from application.ports.presence import Presence
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
@@ -88,6 +91,7 @@ class Ports:
     run_log: RunLog
     news: DocumentNews
     live: LiveBus
+    presence: Presence
     passwords: PasswordHasher
     tokens: Tokens
     seal: Seal
@@ -215,11 +219,14 @@ class UseCases:
     idempotency: Idempotency
     show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
+    ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
+    cancel_live: rooms_answers.CancelLive
     identify_live: rooms_access.IdentifyLive
     enter_room: rooms_access.EnterRoom
     check_standing: rooms_access.CheckStanding
     room_feeds: rooms_feed.RoomFeeds
     watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+    presence: Presence
 
     # work that follows
     handle_job: job_handling.HandleJob
@@ -242,7 +249,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    access = ConversationAccess()
+    access = ConversationAccess((rooms_answers.is_theirs,))
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin,
@@ -262,7 +269,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
+    cancel = asking.CancelAnswer(begin=begin, runs=runs, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    publish = rooms_events.PublishEvent(begin=begin, record=record)
     erase = erasure.Erase(
         begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
     )
@@ -365,9 +374,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
+        cancel_answer=cancel,
         idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
         show_audit_log=auditing.ShowAuditLog(begin=begin),
-        cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
         regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
         rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
@@ -379,14 +388,27 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         delete_room=rooms.DeleteRoom(begin=begin),
         list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
-        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        publish_event=publish,
         read_events=rooms_events.ReadEvents(begin=begin),
+        ask_in_room=rooms_answers.AskInRoom(
+            begin=begin,
+            publish=publish,
+            post=post,
+            read=read,
+            record=record,
+            bus=ports.live,
+            clock=clock,
+            log=ports.log,
+        ),
+        cancel_live=rooms_answers.CancelLive(begin=begin, enter_workspace=enter_workspace, cancel=cancel),
         identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
         enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
         check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
         room_feeds=feeds,
         watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
+        presence=ports.presence,
         handle_job=job_handling.HandleJob(
+            tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,

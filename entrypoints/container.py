@@ -34,6 +34,7 @@ from adapters.redis.client import RedisClient, connect
 from adapters.redis.limits import RedisLimiter
 from adapters.redis.live import RedisBus
 from adapters.redis.news import RedisNews
+from adapters.redis.presence import RedisPresence
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
@@ -250,6 +251,7 @@ class Container(containers.DeclarativeContainer):
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
+        presence=providers.Singleton(RedisPresence, redis),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
         seal=providers.Singleton(_seal, settings),
@@ -276,4 +278,5 @@ def make_container(settings: Settings, embedding: EmbeddingModel) -> Container:
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
+    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

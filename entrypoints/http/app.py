@@ -1,9 +1,8 @@
 """The HTTP application."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
@@ -75,11 +74,12 @@ def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[F
     """What looks after live connections runs inside of what the host runs."""
 
     @asynccontextmanager
-    async def both(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+    async def both(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            state = await stack.enter_async_context(lifespan(app)) if lifespan else None
+            if lifespan is not None:
+                await stack.enter_async_context(lifespan(app))
             await stack.enter_async_context(live.running())
-            yield state
+            yield
 
     return both
 

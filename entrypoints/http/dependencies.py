@@ -50,17 +50,23 @@ class Container(Protocol):
         ...
 
 
-def get_container(connection: HTTPConnection) -> Container:
-    """The container of the application that serves this connection."""
+async def get_container(connection: HTTPConnection) -> Container:
+    """The container of the application that serves this connection.
+
+    Asynchronous, as all dependencies are: others would each go through a thread.
+    """
     container: Container = connection.app.state.container
     return container
 
 
-def get_use_cases(container: Annotated[Container, Depends(get_container)]) -> UseCases:
+async def get_use_cases(connection: HTTPConnection) -> UseCases:
     """The use cases."""
+    container: Container = connection.app.state.container
     return container.use_cases()
 
 
+# Dependencies are coroutines even where they wait for nothing: FastAPI runs plain functions in a thread, which costs
+# more than all the rest of a small request. They are few for the same reason: each costs as much as a route.
 UseCasesDep = Annotated[UseCases, Depends(get_use_cases)]
 ContainerDep = Annotated[Container, Depends(get_container)]
 

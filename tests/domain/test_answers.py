@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from application.answering import make_source
+from application.sources import make_source
 from domain.answers import AnswerDraft, Citation, ClaimedCitation, check_citation
 from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.passages import Chunk, DocumentRef, PageBoxes, Passage

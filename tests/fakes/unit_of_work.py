@@ -6,17 +6,20 @@ from typing import Self
 from attrs import field, frozen
 
 from application.calls import current_call
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
@@ -48,13 +51,17 @@ class FakeUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
     runs: RunRecords
     usage: UsageRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
