@@ -49,13 +49,16 @@ class Container(Protocol):
         ...
 
 
-def get_container(connection: HTTPConnection) -> Container:
-    """The container of the application that serves this connection."""
+async def get_container(connection: HTTPConnection) -> Container:
+    """The container of the application that serves this connection.
+
+    Asynchronous, as all dependencies are: others would each go through a thread.
+    """
     container: Container = connection.app.state.container
     return container
 
 
-def get_use_cases(container: Annotated[Container, Depends(get_container)]) -> UseCases:
+async def get_use_cases(container: Annotated[Container, Depends(get_container)]) -> UseCases:
     """The use cases."""
     return container.use_cases()
 
