@@ -130,10 +130,23 @@ async def first_delta(http: httpx.AsyncClient, url: str, body: Any, mark: str, *
     raise RuntimeError(seen[-500:])
 
 
+async def first_events(http: httpx.AsyncClient, url: str, body: Any) -> dict[str, float]:
+    """Seconds until the first event of each name, up to the first delta."""
+    began = time.perf_counter()
+    moments: dict[str, float] = {}
+    async with http.stream("POST", url, json=body, headers=STREAM) as response:
+        async for line in response.aiter_lines():
+            if line.startswith("event: "):
+                moments.setdefault(line[7:], time.perf_counter() - began)
+            if "content.delta" in moments:
+                return moments
+    raise RuntimeError(str(moments))
+
+
 async def first_tokens(service: Service, count: int) -> None:
     """Time added before the first token."""
     talk = await service.talk()
-    added = []
+    added, passed = [], []
     for number in range(count + 3):  # the first ones warm up
         question = f"How often is the seal of machine {number} inspected?"
         await service.script(reply="text", options={"text": "Every week."}, times=2)
@@ -149,11 +162,15 @@ async def first_tokens(service: Service, count: int) -> None:
             "text_delta",
             headers={"Authorization": f"Bearer {KEY}", "anthropic-version": "2026-10-21"},
         )
-        ours = await first_delta(service.http, talk, {"content": question}, "event: content.delta", headers=STREAM)
+        stages = await first_events(service.http, talk, {"content": question})
+        ours = stages["content.delta"]
+        passed.append(stages)
         await asyncio.sleep(0.1)  # the answer ends before the next question
         talk = await service.talk()
         added.append(1000 * (ours - direct))
     show("added before the first token", added[3:])
+    for name in ("message.created", "retrieval.started", "retrieval.completed", "content.delta"):
+        show(f"  to {name}", [1000 * stages[name] for stages in passed[3:]])
 
 
 async def told(service: Service, pieces: int, after: float = 0.0) -> tuple[str, list[float]]:
