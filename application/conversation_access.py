@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from application.ports.unit_of_work import UnitOfWork
 from domain.access import Actor
 from domain.conversations import Conversation, Message
-from domain.errors import NotFound
+from domain.errors import Forbidden, NotFound
 from domain.ids import ConversationId, MessageId
 
 # whether the conversation is there for the actor; asked inside the unit of work that loaded it
@@ -33,6 +33,13 @@ class ConversationAccess:
                 if await rule(work, actor, found):
                     return found
         raise NotFound("There is no such conversation.")
+
+    async def own(self, work: UnitOfWork, actor: Actor, conversation_id: ConversationId) -> Conversation:
+        """`NotFound` when it is not there for the actor, `Forbidden` when somebody else started it."""
+        found = await self.conversation(work, actor, conversation_id)
+        if found.created_by != actor.user_id:
+            raise Forbidden("Only who started a conversation may change or delete it.")
+        return found
 
     async def message(self, work: UnitOfWork, actor: Actor, message_id: MessageId) -> Message:
         """`NotFound` when it does not stand in a conversation that is there for the actor."""

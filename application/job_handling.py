@@ -18,6 +18,7 @@ from application.ports.jobs import (
 )
 from application.reconciling import Reconcile
 from application.reindexing import QueueReindex
+from application.rooms_documents import TellRooms
 from application.workspace_erasure import EraseRemains
 from domain.documents import Document, Failure, FailureCode, Stage
 
@@ -33,15 +34,20 @@ class HandleJob:
     reindex: QueueReindex
     reconcile: Reconcile
     erase_workspace: EraseRemains
+    tell_rooms: TellRooms
 
     async def __call__(self, job: AnyJob) -> None:
         """Do it; what is raised is for the queue to try again."""
         match job:
             case IngestDocument():
                 await self.ingest(job)
+                await self.tell_rooms(job.workspace_id, job.document_id)
             case RemoveOldRevisions():
                 await self.remove_old(job)
-            case EraseDocument() | EraseDeleted():
+            case EraseDocument():
+                await self.tell_rooms(job.workspace_id, job.document_id)
+                await self.erase(job)
+            case EraseDeleted():
                 await self.erase(job)
             case DescribeDocument():
                 await self.describe(job)
@@ -58,6 +64,7 @@ class HandleJob:
             now = self.ingest.clock.now()
             await settle(self.ingest.begin, job, lambda document: document.failed(_reason(document, error), now))
             await self.ingest.news.tell(job.document_id)
+            await self.tell_rooms(job.workspace_id, job.document_id)
 
 
 def _reason(document: Document, error: Exception) -> Failure:

@@ -11,6 +11,7 @@ from application import (
     answer_reading,
     api_keys,
     asking,
+    auditing,
     authentication,
     collection_access,
     conversation_export,
@@ -33,6 +34,8 @@ from application import (
     reindexing,
     rooms,
     rooms_access,
+    rooms_answers,
+    rooms_documents,
     rooms_events,
     rooms_feed,
     rooms_sweep,
@@ -48,6 +51,7 @@ from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.conversation_access import ConversationAccess
+from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
@@ -58,8 +62,9 @@ from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
+from application.ports.presence import Presence
 from application.ports.runs import RunLog
-from application.ports.security import PasswordHasher, Tokens
+from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
@@ -86,8 +91,10 @@ class Ports:
     run_log: RunLog
     news: DocumentNews
     live: LiveBus
+    presence: Presence
     passwords: PasswordHasher
     tokens: Tokens
+    seal: Seal
     changes: AccessChanges
     tickets: Tickets
     clock: Clock
@@ -208,12 +215,18 @@ class UseCases:
     publish_event: rooms_events.PublishEvent
     read_events: rooms_events.ReadEvents
 
+    # around every call
+    idempotency: Idempotency
+    show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
+    ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
+    cancel_live: rooms_answers.CancelLive
     identify_live: rooms_access.IdentifyLive
     enter_room: rooms_access.EnterRoom
     check_standing: rooms_access.CheckStanding
     room_feeds: rooms_feed.RoomFeeds
     watch_rooms: rooms_sweep.WatchRooms  # for a host that serves connections to run
+    presence: Presence
 
     # work that follows
     handle_job: job_handling.HandleJob
@@ -236,7 +249,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    access = ConversationAccess()
+    access = ConversationAccess((rooms_answers.is_theirs,))
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin,
@@ -256,7 +269,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
+    cancel = asking.CancelAnswer(begin=begin, runs=runs, access=access)
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    publish = rooms_events.PublishEvent(begin=begin, record=record)
     erase = erasure.Erase(
         begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
     )
@@ -359,7 +374,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         show_message=conversations.ShowMessage(begin=begin, access=access),
         post_message=post,
         read_answer=read,
-        cancel_answer=asking.CancelAnswer(begin=begin, runs=runs, access=access),
+        cancel_answer=cancel,
+        idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
+        show_audit_log=auditing.ShowAuditLog(begin=begin),
         regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
         rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),
@@ -371,14 +388,27 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         delete_room=rooms.DeleteRoom(begin=begin),
         list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
-        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        publish_event=publish,
         read_events=rooms_events.ReadEvents(begin=begin),
+        ask_in_room=rooms_answers.AskInRoom(
+            begin=begin,
+            publish=publish,
+            post=post,
+            read=read,
+            record=record,
+            bus=ports.live,
+            clock=clock,
+            log=ports.log,
+        ),
+        cancel_live=rooms_answers.CancelLive(begin=begin, enter_workspace=enter_workspace, cancel=cancel),
         identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
         enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
         check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
         room_feeds=feeds,
         watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
+        presence=ports.presence,
         handle_job=job_handling.HandleJob(
+            tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
             ingest=ingestion.Ingest(
                 begin=begin,
                 files=ports.files,

@@ -19,7 +19,7 @@ KEPT_EVENTS: Final = 256  # in the hot copy of a room
 KEPT: Final = timedelta(days=1)
 PEN_KEPT: Final = timedelta(minutes=1)
 _PUBLISH: Final = Path(__file__).with_name("live_publish.lua").read_text(encoding="utf-8")
-_CODES: Final = {kind: kind.value[0].upper().encode() for kind in NoteKind}  # S, P, D, R; E is an event
+_CODES: Final = {kind: kind.value[0].upper().encode() for kind in NoteKind}  # S, P, D, C, R; E is an event
 _KINDS: Final = {code: kind for kind, code in _CODES.items()}
 
 

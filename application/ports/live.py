@@ -25,6 +25,7 @@ class NoteKind(StrEnum):
     SIGNAL = "signal"  # dropped first
     PRESENCE = "presence"  # kept: each counts its version on
     DELTA = "delta"  # joined with those that follow
+    CITATION = "citation"  # `{collection_id, frame}`: shown to those who may read the collection
     RUN = "run"  # the other frames of an answer being written: kept
 
 

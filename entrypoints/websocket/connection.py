@@ -14,7 +14,9 @@ from attrs import define, evolve, field
 from msgspec import UNSET
 from starlette.types import Receive, Send
 
+from application.errors import ApplicationError
 from application.ports.live import LiveEvent, LiveNote, NoteKind
+from application.ports.presence import Entry
 from application.ports.rooms import Admission
 from application.rooms_access import LiveIdentity
 from application.use_cases import UseCases
@@ -46,6 +48,7 @@ _WEIGHTS: Final = {
     NoteKind.PRESENCE: Weight.KEPT,
     NoteKind.DELTA: Weight.DELTA,
     NoteKind.RUN: Weight.KEPT,
+    NoteKind.CITATION: Weight.KEPT,
 }
 _random = SystemRandom()
 
@@ -70,7 +73,7 @@ class Connection:
     outbox: Outbox = field(init=False)
     _ending: tuple[CloseCode, str, int] | None = None
     _ended: asyncio.Event = field(factory=asyncio.Event)
-    _requests: deque[frames.AnyRequest] = field(factory=deque)
+    _requests: deque[frames.AnyRequest | LiveNote] = field(factory=deque)
     _worker: asyncio.Task[None] | None = None
     _bad: deque[float] = field(factory=deque)
     _allowance: float = BURST
@@ -143,7 +146,7 @@ class Connection:
         if actor is None:
             return
         if admission is None:
-            self.leave(room_id)
+            self.leave(room_id, is_meant=True)
             self.push(frames.RoomLeft(room_id=str(room_id), code=ErrorCode.UNKNOWN_ROOM))
         elif admission.role is not actor.role:
             self.rooms[room_id] = evolve(actor, role=admission.role)
@@ -168,12 +171,14 @@ class Connection:
 
     def tell(self, room_id: RoomId, message: LiveEvent | LiveNote) -> None:  # noqa: ARG002 the frame names its room
         """The next thing in a room."""
-        if self._ending is None:
+        if isinstance(message, LiveNote) and message.kind is NoteKind.CITATION:
+            self._enqueue(message)
+        elif self._ending is None:
             self.outbox.put(message.body, Weight.KEPT if isinstance(message, LiveEvent) else _WEIGHTS[message.kind])
 
     def drop(self, room_id: RoomId) -> None:
         """The room's feed ended; the client joins again."""
-        self.rooms.pop(room_id, None)
+        self.leave(room_id)
         self.push(frames.RoomLeft(room_id=str(room_id), code=ErrorCode.UNRECOVERABLE_POSITION))
 
     # The life of the connection.
@@ -246,21 +251,39 @@ class Connection:
                     Refused(ErrorCode.TOO_MANY_REQUESTS, "Slow down.", temporary=True, retry_after_ms=1000).body,
                 )
             else:
-                self._requests.append(request)
-                if self._worker is None:
-                    self._worker = asyncio.create_task(self._work())
-                    self._worker.add_done_callback(self._worked)
+                self._enqueue(request)
+
+    def _enqueue(self, request: frames.AnyRequest | LiveNote) -> None:
+        self._requests.append(request)
+        if self._worker is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._worker = asyncio.create_task(self._work())
+        self._worker.add_done_callback(self._worked)
 
     def _worked(self, _task: asyncio.Task[None]) -> None:
         self._worker = None
+        if self._requests and self._ending is None:  # one came between the last step and this one
+            self._go_on()
 
     async def _work(self) -> None:
         while self._requests and self._ending is None:
             request = self._requests.popleft()
+            if isinstance(request, LiveNote):
+                await self._show(request)
+                continue
             try:
                 await self._answer(request)
             except Exception as error:  # noqa: BLE001 every request is answered
                 self._fail(request.id, error)
+
+    async def _show(self, note: LiveNote) -> None:
+        try:
+            if self.who is not None:
+                await requests.show_citation(self, note, self.who)
+        except (DomainError, ApplicationError) as error:  # it stands in the message, for who may see it
+            log.info("citation_not_shown", reason=error.slug)
 
     async def _answer(self, request: frames.AnyRequest) -> None:
         if isinstance(request, frames.Connect):
@@ -320,9 +343,17 @@ class Connection:
         """Go on with another token of the same user."""
         self.who, self._is_warned = who, False
 
-    def leave(self, room_id: RoomId) -> None:
-        """Read a room no more."""
+    @property
+    def entry(self) -> Entry:
+        """What stands for it in a room."""
+        if self.who is None:
+            raise RuntimeError("nobody is connected")
+        return Entry(connection_id=self.id, member=self.who.sender)
+
+    def leave(self, room_id: RoomId, *, is_meant: bool = False) -> None:
+        """Read a room no more; `is_meant`: nobody waits for them to come back."""
         self.rooms.pop(room_id, None)
+        self.hub.presence.leave(room_id, self.entry, is_meant=is_meant)
         self._at_ping.pop(room_id, None)
         self.hub.feeds.leave(room_id, self)
 

@@ -16,6 +16,7 @@ from entrypoints.websocket.connection import Connection
 from entrypoints.websocket.frames import SUBPROTOCOL
 from entrypoints.websocket.hub import Hub
 from entrypoints.websocket.metrics import LiveMetrics
+from entrypoints.websocket.presence import HubPresence
 
 PATH: Final = "/v1/ws"
 ABORT: Final = "readingroom.abort"  # in the scope's extensions: cuts the socket without waiting for its reader
@@ -61,6 +62,7 @@ class LiveEndpoint:
                 feeds=use_cases.room_feeds,
                 watch=use_cases.watch_rooms,
                 standing=use_cases.check_standing,
+                presence=HubPresence(use_cases.presence),
                 clock=use_cases.check_standing.clock,
                 observe=self.metrics.count,
             )
@@ -78,6 +80,7 @@ class LiveEndpoint:
             await self.drain()
             loops.cancel()
             await asyncio.gather(loops, return_exceptions=True)
+            await self.hub.presence.aclose()
             await self.hub.feeds.aclose()
 
     async def drain(self) -> None:

@@ -99,6 +99,7 @@ _OF_CLASS: Final[Mapping[type[Exception], ErrorCode]] = {
 _OF_SLUG: Final[Mapping[str, ErrorCode]] = {
     "idempotency_conflict": ErrorCode.IDEMPOTENCY_CONFLICT,
     "token_expired": ErrorCode.TOKEN_EXPIRED,
+    "answer_in_progress": ErrorCode.TOO_MANY_REQUESTS,
     "answer_not_active": ErrorCode.ANSWER_NOT_ACTIVE,
 }
 

@@ -66,6 +66,20 @@ class History(Request, frozen=True, kw_only=True, tag="history"):
     limit: int = 100
 
 
+class Ask(Request, frozen=True, kw_only=True, tag="ask"):
+    """Send a message to the room and let Claude answer it there; answered as `publish` is."""
+
+    room_id: UUID
+    client_msg_id: UUID
+    content: str
+
+
+class Cancel(Request, frozen=True, kw_only=True, tag="cancel"):
+    """Stop an answer; what it has so far is kept."""
+
+    message_id: UUID
+
+
 class Refresh(Request, frozen=True, kw_only=True, tag="refresh"):
     """A new token on the live connection; every joined room is checked again."""
 
@@ -84,8 +98,26 @@ class Leave(Request, frozen=True, kw_only=True, tag="leave"):
     room_id: UUID
 
 
-AnyRequest = Connect | Join | Publish | Signal | History | Refresh | Pong | Leave
-REQUESTS: Final[tuple[type[Request], ...]] = (Connect, Join, Publish, Signal, History, Refresh, Pong, Leave)
+class AskPresence(Request, frozen=True, kw_only=True, tag="presence"):
+    """Who is in the room."""
+
+    room_id: UUID
+
+
+AnyRequest = Connect | Join | Publish | Ask | Cancel | Signal | History | AskPresence | Refresh | Pong | Leave
+REQUESTS: Final[tuple[type[Request], ...]] = (
+    Connect,
+    Join,
+    Publish,
+    Ask,
+    Cancel,
+    Signal,
+    History,
+    AskPresence,
+    Refresh,
+    Pong,
+    Leave,
+)
 
 
 class Frame(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -117,6 +149,13 @@ class Connected(Reply, frozen=True, kw_only=True, tag="connected"):
     token_expires_at: str | None
 
 
+class PresenceBody(Struct, frozen=True, kw_only=True):
+    """Who is in the room; a `presence_diff` with the next version follows on this."""
+
+    version: int
+    members: list[Person]
+
+
 class PublicationBody(Frame, frozen=True, kw_only=True, tag="publication"):
     """A stored event in its place."""
 
@@ -138,6 +177,7 @@ class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
     seq: int
     recovered: bool
     publications: list[Raw]
+    presence: PresenceBody
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):
@@ -159,10 +199,22 @@ class HistoryFrame(Reply, frozen=True, kw_only=True, tag="history"):
     epoch: str
 
 
+class PresenceFrame(Reply, frozen=True, kw_only=True, tag="presence"):
+    """Who is in the room; a member with several connections is there once."""
+
+    room_id: str
+    version: int
+    members: list[Person]
+
+
 class Refreshed(Reply, frozen=True, kw_only=True, tag="refreshed"):
     """The new token is taken."""
 
     token_expires_at: str | None
+
+
+class Ok(Reply, frozen=True, kw_only=True, tag="ok"):
+    """It was done."""
 
 
 class Left(Reply, frozen=True, kw_only=True, tag="left"):
@@ -185,6 +237,44 @@ class SignalFrame(Frame, frozen=True, kw_only=True, tag="signal"):
     name: str
     sender: Person
     data: Any
+
+
+class PresenceDiff(Frame, frozen=True, kw_only=True, tag="presence_diff"):
+    """Who came and who went; a version that does not follow says that a diff was missed: ask for `presence`."""
+
+    room_id: str
+    version: int
+    joins: list[Person]
+    leaves: list[Person]
+
+
+class AnswerDelta(Frame, frozen=True, kw_only=True, tag="answer_delta"):
+    """More of an answer. `offset` counts deltas; where some were joined it is that of the last."""
+
+    room_id: str
+    message_id: str
+    attempt: int
+    offset: int
+    text: str
+
+
+class AnswerCitation(Frame, frozen=True, kw_only=True, tag="answer_citation"):
+    """A citation of the answer, shown to those who may read its document."""
+
+    room_id: str
+    message_id: str
+    attempt: int
+    offset: int
+    citation: dict[str, Any]
+
+
+class AnswerEnd(Frame, frozen=True, kw_only=True, tag="answer_end"):
+    """No more of the answer follows; `offset` is the number of its deltas."""
+
+    room_id: str
+    message_id: str
+    status: str
+    offset: int
 
 
 class TokenExpiring(Frame, frozen=True, kw_only=True, tag="token_expiring"):
@@ -217,8 +307,11 @@ REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
     Connect: Connected,
     Join: JoinedFrame,
     Publish: Published,
+    Ask: Published,
+    Cancel: Ok,
     Signal: None,
     History: HistoryFrame,
+    AskPresence: PresenceFrame,
     Refresh: Refreshed,
     Pong: None,
     Leave: Left,
@@ -226,6 +319,10 @@ REPLIES: Final[dict[type[Request], type[Reply] | None]] = {
 PUSHES: Final[tuple[type[Frame], ...]] = (
     PublicationBody,
     SignalFrame,
+    PresenceDiff,
+    AnswerDelta,
+    AnswerCitation,
+    AnswerEnd,
     TokenExpiring,
     RoomLeft,
     Ping,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from random import SystemRandom
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from application.rooms_feed import RoomFeeds
 from application.rooms_sweep import WatchRooms
 from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket.errors import CloseCode
+from entrypoints.websocket.presence import HubPresence
 
 log = structlog.get_logger(__name__)
 
@@ -74,11 +76,13 @@ class Hub:
     feeds: RoomFeeds
     watch: WatchRooms
     standing: CheckStanding
+    presence: HubPresence
     clock: Clock
     observe: Callable[[str], None]  # counts an event by its name
     is_draining: bool = False
     _connections: set[Connection] = field(factory=set)
     _of_user: Counter[UserId] = field(factory=Counter)
+    _emptied: asyncio.Event = field(factory=asyncio.Event)
 
     def add(self, connection: Connection) -> CloseCode | None:
         """Take it in, or the code with which it is to be closed."""
@@ -99,6 +103,8 @@ class Hub:
     def remove(self, connection: Connection) -> None:
         """It is gone."""
         self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
         if (user_id := connection.user_id) is not None:
             self._of_user[user_id] -= 1
             if self._of_user[user_id] <= 0:
@@ -111,18 +117,24 @@ class Hub:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        await asyncio.gather(self.watch.run(), self._tick(), self._keep_standing())
+        await asyncio.gather(self.watch.run(), self.presence.run(), self._tick(), self._keep_standing())
 
     async def drain(self) -> None:
         """Ask everybody to come again elsewhere, a few at a time and each after a pause of its own."""
         self.is_draining = True
         leaving = list(self._connections)
+        self._emptied.clear()
         size = max(1, -(-len(leaving) // DRAIN_BATCHES))
         for start in range(0, len(leaving), size):
             for connection in leaving[start : start + size]:
                 pause = _random.randrange(RECONNECT_SPREAD_MS)
                 connection.end(CloseCode.SHUTDOWN, "The server restarts.", reconnect_after_ms=pause)
-            await asyncio.sleep(_random.uniform(0.5, 1.5) * DRAIN_SECONDS / DRAIN_BATCHES if len(leaving) > 1 else 0)
+            if start + size < len(leaving):
+                await asyncio.sleep(_random.uniform(0.5, 1.5) * DRAIN_SECONDS / DRAIN_BATCHES)
+        if self._connections:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._emptied.wait()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -108,6 +108,8 @@ class Outbox:
         self._writer = None
         if not task.cancelled():
             task.exception()  # the connection is gone; its reader says so
+        while self._queue and self._writer is None:  # put between the last step and this one
+            self._start(self._batch())
 
     def _step(self, body: bytes) -> _Rest | None:
         """Begin to write; None when the socket took it at once, or is gone."""

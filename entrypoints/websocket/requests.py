@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
+from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from application.ports.live import LiveNote, NoteKind
-from application.ports.rooms import Admission
+from application.ports.presence import Entry
+from application.ports.rooms import Admission, Appended
 from application.rooms_access import LiveIdentity
 from application.rooms_events import told
 from application.rooms_feed import FeedReader, Since
@@ -14,7 +17,7 @@ from application.use_cases import UseCases
 from application.views import time_view
 from domain.access import Actor
 from domain.errors import DomainError
-from domain.ids import RoomId
+from domain.ids import CollectionId, MessageId, RoomId
 from domain.rooms import Sender
 from entrypoints.websocket import frames
 from entrypoints.websocket.errors import ErrorCode, Refused
@@ -43,8 +46,13 @@ class Client(FeedReader, Protocol):
         """Write a frame."""
         ...
 
-    def leave(self, room_id: RoomId) -> None:
-        """Read a room no more."""
+    @property
+    def entry(self) -> Entry:
+        """What stands for it in a room."""
+        ...
+
+    def leave(self, room_id: RoomId, *, is_meant: bool = False) -> None:
+        """Read a room no more; `is_meant`: nobody waits for them to come back."""
         ...
 
     def admit(self, room_id: RoomId, admission: Admission | None) -> None:
@@ -65,10 +73,16 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
         raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A connection reads at most {MAX_ROOMS} rooms.")
     actor = await connection.use_cases.enter_room(who.identity, room_id)
     since = None if request.since is None else Since(seq=request.since.seq, epoch=request.since.epoch)
-    joined = await connection.hub.feeds.join(room_id, connection, since)
+    # entered before the feed is joined: a change that is told in between shows as a gap of the version
+    presence = await connection.hub.presence.enter(room_id, connection.entry)
+    try:
+        joined = await connection.hub.feeds.join(room_id, connection, since)
+    except BaseException:
+        connection.hub.presence.leave(room_id, connection.entry, is_meant=True)
+        raise
     # From here to the reply in one step: what the room tells next comes after it.
     if connection.is_ending:
-        connection.hub.feeds.leave(room_id, connection)
+        connection.leave(room_id)
         return
     connection.rooms[room_id] = actor
     connection.push(
@@ -79,6 +93,7 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
             seq=joined.seq,
             recovered=joined.recovered,
             publications=[Raw(event.body) for event in joined.events],
+            presence=frames.PresenceBody(version=presence.version, members=[person(one) for one in presence.members]),
         )
     )
 
@@ -90,16 +105,45 @@ async def publish(connection: Client, request: frames.Publish, who: LiveIdentity
     appended = await connection.use_cases.publish_event(
         actor, room_id=room_id, kind=request.kind, client_msg_id=request.client_msg_id, data=request.data
     )
-    connection.push(
-        frames.Published(
-            id=id_of(request),
-            room_id=str(room_id),
-            seq=appended.event.seq,
-            client_msg_id=str(request.client_msg_id),
-            duplicate=appended.duplicate,
-            server_time=str(time_view(connection.hub.clock.now())),
-        )
+    connection.push(_published(connection, request, appended))
+
+
+def _published(connection: Client, request: frames.Publish | frames.Ask, appended: Appended) -> frames.Published:
+    return frames.Published(
+        id=id_of(request),
+        room_id=str(request.room_id),
+        seq=appended.event.seq,
+        client_msg_id=str(request.client_msg_id),
+        duplicate=appended.duplicate,
+        server_time=str(time_view(connection.hub.clock.now())),
     )
+
+
+async def ask(connection: Client, request: frames.Ask, who: LiveIdentity) -> None:
+    """Ask Claude in the room; answered after the question is stored."""
+    room_id = RoomId(request.room_id)
+    actor = await connection.use_cases.enter_room(who.identity, room_id)  # with what they may read at this moment
+    appended = await connection.use_cases.ask_in_room(
+        actor, room_id=room_id, client_msg_id=request.client_msg_id, content=request.content
+    )
+    connection.push(_published(connection, request, appended))
+
+
+async def cancel(connection: Client, request: frames.Cancel, who: LiveIdentity) -> None:
+    """Stop an answer."""
+    await connection.use_cases.cancel_live(who.identity, MessageId(request.message_id))
+    connection.push(frames.Ok(id=id_of(request)))
+
+
+async def show_citation(connection: Client, note: LiveNote, who: LiveIdentity) -> None:
+    """Show a citation where the document may be read at this moment, else nothing."""
+    told_citation = msgspec.json.decode(note.body)
+    frame = msgspec.convert(told_citation["frame"], frames.AnswerCitation)
+    room_id = RoomId(UUID(frame.room_id))
+    if room_id in connection.rooms:
+        actor = await connection.use_cases.enter_room(who.identity, room_id)
+        if actor.can_read(CollectionId(UUID(told_citation["collection_id"]))):
+            connection.push(frame)
 
 
 async def signal(connection: Client, request: frames.Signal, who: LiveIdentity) -> None:
@@ -143,6 +187,22 @@ async def history(connection: Client, request: frames.History, who: LiveIdentity
     )
 
 
+async def presence(connection: Client, request: frames.AskPresence, _who: LiveIdentity) -> None:
+    """Who is in a room that is read."""
+    room_id = RoomId(request.room_id)
+    if room_id not in connection.rooms:
+        raise Refused(ErrorCode.UNKNOWN_ROOM, "Join the room first.")
+    state = await connection.hub.presence.look(room_id)
+    connection.push(
+        frames.PresenceFrame(
+            id=id_of(request),
+            room_id=str(room_id),
+            version=state.version,
+            members=[person(one) for one in state.members],
+        )
+    )
+
+
 async def refresh(connection: Client, request: frames.Refresh, who: LiveIdentity) -> None:
     """Take a new token, and look again at every room."""
     fresh = await connection.use_cases.identify_live(token=request.token)
@@ -162,15 +222,18 @@ async def leave(connection: Client, request: frames.Leave, _who: LiveIdentity) -
     room_id = RoomId(request.room_id)
     if room_id not in connection.rooms:
         raise Refused(ErrorCode.UNKNOWN_ROOM, "This connection does not read the room.")
-    connection.leave(room_id)
+    connection.leave(room_id, is_meant=True)
     connection.push(frames.Left(id=id_of(request), room_id=str(room_id)))
 
 
 HANDLERS: Final[dict[type[frames.Request], Callable[[Any, Any, LiveIdentity], Awaitable[None]]]] = {
     frames.Join: join,
     frames.Publish: publish,
+    frames.Ask: ask,
+    frames.Cancel: cancel,
     frames.Signal: signal,
     frames.History: history,
+    frames.AskPresence: presence,
     frames.Refresh: refresh,
     frames.Leave: leave,
 }

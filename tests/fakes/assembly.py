@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from adapters.files.local import LocalFiles
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
@@ -16,9 +17,12 @@ from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
 from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.presence import MemoryPresence
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
+
+SECRET = "a secret key for tests that is long enough"
 
 
 @frozen(kw_only=True)
@@ -37,12 +41,21 @@ class Assembly:
     tickets: FakeTickets = field(factory=lambda: FakeTickets(SystemClock()))
     run_log: FakeRuns = field(factory=FakeRuns)
     live: MemoryBus = field(factory=MemoryBus)
+    presence: MemoryPresence = field()
     log: RecordedLog = field(factory=RecordedLog)
     use_cases: UseCases = field(init=False)
 
+    @presence.default
+    def _on_the_bus(self) -> MemoryPresence:
+        return MemoryPresence(self.live)
+
     @use_cases.default
     def _assembled(self) -> UseCases:
-        ports = Ports(
+        return assemble(self.ports(), self.policy)
+
+    def ports(self) -> Ports:
+        """The fakes, some of them for somebody to replace."""
+        return Ports(
             begin=self.begin,
             files=LocalFiles(self.root),
             media_types=FakeMediaTypes(),
@@ -56,15 +69,16 @@ class Assembly:
             run_log=self.run_log,
             news=self.news,
             live=self.live,
+            presence=self.presence,
             passwords=QuickPasswords(),
-            tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            tokens=JwtTokens([SECRET]),
+            seal=AesSeal([SECRET]),
             changes=self.changes,
             tickets=self.tickets,
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,
         )
-        return assemble(ports, self.policy)
 
     def worker(self) -> MemoryWorker:
         """Runs the jobs that were committed."""

@@ -7,7 +7,7 @@ from domain.access import Role
 from domain.ids import WorkspaceId
 from tests.contracts.units import make_membership
 from tests.fakes.assembly import Assembly
-from tests.http.conftest import Member
+from tests.http.conftest import Member, ready_document
 
 
 @pytest.fixture
@@ -145,3 +145,25 @@ async def test_a_viewer_reads_and_does_not_write(ada: Member, bob: Member, room:
     assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
     assert (await guest.call("PATCH", room, json={"name": "Mine"})).status_code == 403
     assert (await guest.call("POST", "rooms", json={"name": "Mine"})).status_code == 403
+
+
+async def test_rooms_are_told_of_documents(ada: Member, assembly: Assembly, room: str) -> None:
+    """Ready and deleted, once each; a document of a restricted collection is told in no open room."""
+    document = await ready_document(assembly, ada, "Some words.")
+    closed = await ada.call("POST", "collections", json={"name": "Board", "visibility": "restricted"})
+    await ready_document(assembly, ada, "Other words.", collection_id=closed.json()["id"])
+    board = await ada.call("POST", "rooms", json={"name": "Board", "visibility": "restricted"})
+    secret = await ready_document(assembly, ada, "More words.", collection_id=closed.json()["id"])
+    await ada.call("DELETE", f"documents/{document['id']}")
+    await assembly.worker().drain()
+
+    open_room = (await ada.call("GET", f"{room}/events")).json()["items"]
+    board_room = (await ada.call("GET", f"rooms/{board.json()['id']}/events")).json()["items"]
+    assert [(event["kind"], event["data"]["document_id"]) for event in open_room] == [
+        ("document.ready", document["id"]),
+        ("document.deleted", document["id"]),
+    ]
+    assert [(event["kind"], event["data"]["document_id"]) for event in board_room] == [
+        ("document.ready", secret["id"]),
+        ("document.deleted", document["id"]),
+    ]

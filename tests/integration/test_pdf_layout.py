@@ -80,6 +80,21 @@ def test_the_rows_of_a_table_stay_rows(parsed: Read) -> None:
     assert " ".join(f"Port {number} {number * 7} ships" for number in range(12)) == found
 
 
+def test_a_table_of_long_labels_and_figures_keeps_its_rows(parsed: Read) -> None:
+    """Long as the cells may be, figures are no running text."""
+    lines = [
+        (left, row(number), 9.0, text)
+        for number in range(12)
+        for left, text in (
+            (60.0, f"Net revenues of the segment {'abcdefghijkl'[number]}"),
+            (330.0, f"$ {number},234.5 $ {number},678.9 $ {number},012.3"),
+        )
+    ]
+    found = parsed(lines).text.replace("\n", " ")
+
+    assert " ".join(text for _, _, _, text in lines) == " ".join(found.split())
+
+
 def test_raised_figures_stay_in_their_line(parsed: Read) -> None:
     """An exponent does not divide a sentence."""
     lines = [

@@ -221,3 +221,42 @@ async def test_the_numbers_are_served(house: House) -> None:
     assert "readingroom_live_connections 1.0" in numbers
     assert "readingroom_live_readers 1.0" in numbers
     assert 'readingroom_live_events_total{event="hole"} 0.0' in numbers
+
+
+async def test_who_is_there(house: House) -> None:
+    """In the reply to joining, told to those who are there, once for two tabs, and until one leaves."""
+    ada, bob = await house.person("ada"), await house.invite("bob")
+    room = str((await house.room()).id)
+    async with connected(house.url, ada.token) as one, connected(house.url, bob.token) as two:
+        first = await one.ask("join", room_id=room)
+        second = await two.ask("join", room_id=room)
+        async with connected(house.url, bob.token) as tab:
+            await tab.ask("join", room_id=room)
+            await tab.ask("leave", room_id=room)
+        await two.ask("leave", room_id=room)
+        await one.until(lambda client: len(client.of("presence_diff")) == 2)
+        after = await one.ask("presence", room_id=room)
+        assert await two.refused("presence", room_id=room) == 102
+
+    joined, left = one.of("presence_diff")
+    assert [member["name"] for member in first["presence"]["members"]] == ["ada"]
+    assert {member["name"] for member in second["presence"]["members"]} == {"ada", "bob"}
+    assert [member["name"] for member in joined["joins"]] == [member["name"] for member in left["leaves"]] == ["bob"]
+    assert [member["name"] for member in after["members"]] == ["ada"]
+    versions = [first["presence"]["version"], joined["version"], left["version"], after["version"]]
+    assert versions == [versions[0], versions[0] + 1, versions[0] + 2, versions[0] + 2]
+
+
+async def test_a_lost_connection_has_a_grace(house: House) -> None:
+    """Who comes back in time was never gone."""
+    ada, bob = await house.person("ada"), await house.invite("bob")
+    room = str((await house.room()).id)
+    async with connected(house.url, ada.token) as one:
+        await one.ask("join", room_id=room)
+        for _ in range(2):
+            async with connected(house.url, bob.token) as two:
+                await two.ask("join", room_id=room)
+        state = await one.ask("presence", room_id=room)
+
+    assert len(one.of("presence_diff")) == 1
+    assert len(state["members"]) == 2
