@@ -24,7 +24,9 @@ KEPT_FEEDS: Final = 64  # ended runs that this process can still repeat by itsel
 SHUTDOWN_GRACE: Final = 5.0  # seconds that answers have to end by themselves when the server stops
 BEAT_EVERY: Final = 1.0  # seconds; also the longest time until a cancel from another process is seen
 LEASE: Final = timedelta(seconds=10)  # without a beat for so long, a writer counts as dead
-COPY_EVERY: Final = 0.02  # seconds between two writes to the log
+COPY_EVERY: Final = 0.02  # seconds between two writes to the log of a run, at least
+COPY_SHARE: Final = 0.001  # seconds more for each run of this process, so that many runs write larger pieces
+COPY_LATEST: Final = 0.2  # seconds, however many there are
 COPY_TIMEOUT: Final = 2.0  # seconds for one write to the log
 COPY_PATIENCE: Final = 60.0  # seconds after the end of a run during which a log that is down is tried again
 CLOSE_PATIENCE: Final = 2.0  # seconds that the log has when the process stops
@@ -192,7 +194,7 @@ class AnswerRuns:
                 if loop.time() > give_up_at:
                     return
                 await asyncio.sleep(BEAT_EVERY / 2)
-            await asyncio.sleep(COPY_EVERY)
+            await asyncio.sleep(min(COPY_EVERY + COPY_SHARE * self.active, COPY_LATEST))
 
     def end_soon(self, grace: float = SHUTDOWN_GRACE) -> None:
         """Give what is being written `grace` seconds, then interrupt it; each run saves what it has."""

@@ -6,7 +6,8 @@ an upper bound.
 
 - First token: from sending the question to the first `content.delta`, retrieval included, less the same for a plain
   call of the emulator; every question is new.
-- Lag: how much later than its turn at 20 pieces a second a delta arrived, counted from the first of its answer.
+- Lag: how much later than its turn a delta arrived, at the even pace of its answer and counted from its most punctual
+  one: the emulator's own pace drifts, and is not blamed on the service.
 - Cut: every stream is cut after 300 ms and taken up again by `Last-Event-ID` until its end.
 """
 
@@ -34,6 +35,7 @@ from tests import claude_emulator
 
 KEY = "benchmark"
 STREAM = {"Accept": "text/event-stream"}
+SPREAD = 0.02  # seconds between two questions of many
 PIECE = 0.05  # seconds between two pieces of an answer
 RULES = [f"Rule {n}. The seal of machine {n} is inspected every {n} weeks." for n in range(100)]
 DOCUMENT = "\n\n".join(RULES)
@@ -128,10 +130,23 @@ async def first_delta(http: httpx.AsyncClient, url: str, body: Any, mark: str, *
     raise RuntimeError(seen[-500:])
 
 
+async def first_events(http: httpx.AsyncClient, url: str, body: Any) -> dict[str, float]:
+    """Seconds until the first event of each name, up to the first delta."""
+    began = time.perf_counter()
+    moments: dict[str, float] = {}
+    async with http.stream("POST", url, json=body, headers=STREAM) as response:
+        async for line in response.aiter_lines():
+            if line.startswith("event: "):
+                moments.setdefault(line[7:], time.perf_counter() - began)
+            if "content.delta" in moments:
+                return moments
+    raise RuntimeError(str(moments))
+
+
 async def first_tokens(service: Service, count: int) -> None:
     """Time added before the first token."""
     talk = await service.talk()
-    added = []
+    added, passed = [], []
     for number in range(count + 3):  # the first ones warm up
         question = f"How often is the seal of machine {number} inspected?"
         await service.script(reply="text", options={"text": "Every week."}, times=2)
@@ -147,15 +162,20 @@ async def first_tokens(service: Service, count: int) -> None:
             "text_delta",
             headers={"Authorization": f"Bearer {KEY}", "anthropic-version": "2026-10-21"},
         )
-        ours = await first_delta(service.http, talk, {"content": question}, "event: content.delta", headers=STREAM)
+        stages = await first_events(service.http, talk, {"content": question})
+        ours = stages["content.delta"]
+        passed.append(stages)
         await asyncio.sleep(0.1)  # the answer ends before the next question
         talk = await service.talk()
         added.append(1000 * (ours - direct))
     show("added before the first token", added[3:])
+    for name in ("message.created", "retrieval.started", "retrieval.completed", "content.delta"):
+        show(f"  to {name}", [1000 * stages[name] for stages in passed[3:]])
 
 
-async def told(service: Service, pieces: int) -> tuple[str, list[float]]:
-    """One answer: its text, and when each delta came."""
+async def told(service: Service, pieces: int, after: float = 0.0) -> tuple[str, list[float]]:
+    """One answer, asked for after so many seconds: its text, and how late each delta was."""
+    await asyncio.sleep(after)
     talk = await service.talk()
     question = {"content": "Tell me something long, will you?", "use_knowledge": False}
     text, moments = "", []
@@ -169,8 +189,10 @@ async def told(service: Service, pieces: int) -> tuple[str, list[float]]:
                 moments.append((time.perf_counter(), len(text) // 6))
     if not moments or len(text) != 6 * pieces:
         raise RuntimeError(f"{len(text)} characters of {6 * pieces}")
-    start, done = moments[0]
-    return text, [1000 * (at - start - PIECE * (number - done)) for at, number in moments]
+    start, end = moments[0][0], moments[-1][0]
+    pace = (end - start) / max(moments[-1][1] - moments[0][1], 1)
+    late = [at - start - pace * (number - moments[0][1]) for at, number in moments]
+    return text, [1000 * (lag - min(late)) for lag in late]
 
 
 async def many(service: Service, answers: int, pieces: int) -> None:
@@ -178,7 +200,7 @@ async def many(service: Service, answers: int, pieces: int) -> None:
     await service.script(
         reply="text", options={"text": "word; " * pieces}, delay=PIECE, framing={"piece": 6}, times=answers
     )
-    results = await asyncio.gather(*(told(service, pieces) for _ in range(answers)))
+    results = await asyncio.gather(*(told(service, pieces, number * SPREAD) for number in range(answers)))
     show(f"lag of a delta, {answers} at once", [lag for _, lags in results for lag in lags])
     family = [psutil.Process(service.pid), *psutil.Process(service.pid).children(recursive=True)]
     backends = sum("postgres: " in " ".join(one.cmdline()) and "idle" in " ".join(one.cmdline()) for one in family)
