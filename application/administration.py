@@ -2,6 +2,7 @@
 
 from attrs import evolve, frozen
 
+from application.auditing import note
 from application.members import check_change
 from application.ports.access import AccessChanges
 from application.ports.repositories import WorkspaceOfUser
@@ -9,6 +10,7 @@ from application.ports.security import PasswordHasher
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Role
+from domain.audit import Deed
 from domain.errors import InvalidInput, NotFound
 from domain.ids import UserId
 from domain.users import User, check_password, normalise_email
@@ -55,6 +57,7 @@ class SetPassword:
             user = (await _locked(work, email)).with_password(password_hash)
             await work.users.save(user)
             await work.login_sessions.revoke(user.id, now=self.clock.now())
+            await note(work, Deed.ACCOUNT_PASSWORD_CHANGED, user.id, by=None)
             await work.commit()
         await self.changes.announce(user.id)
         return user
@@ -84,6 +87,7 @@ class DisableUser:
             await work.users.save(user)
             if not undo:
                 await work.login_sessions.revoke(user.id, now=now)
+            await note(work, Deed.ACCOUNT_CHANGED, user.id, by=None)
             await work.commit()
         await self.changes.announce(user.id)
         return user
@@ -111,6 +115,7 @@ class SetRole:
             else:
                 await check_change(work, place, by=Role.OWNER, to=role)
                 await work.workspaces.save_member(evolve(place, role=role))
+            await note(work, Deed.MEMBER_CHANGED, user.id, by=None, workspace_id=chosen.id)
             await work.commit()
         await self.changes.announce(user.id, chosen.id)
         return chosen

@@ -202,9 +202,9 @@ class AnswerRuns:
     async def close(self) -> None:
         """Interrupt what is still being written; each saves what it has."""
         await asyncio.sleep(0)  # a run that was just started begins, so that it can save its end
-        tasks = list(self._tasks.values())
-        _interrupt(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = dict(self._tasks)
+        _interrupt([task for key, task in tasks.items() if not self._runs[key].cancelled.is_set()])
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
         if self._copies:
             await asyncio.wait(self._copies, timeout=CLOSE_PATIENCE)
         rest = [*self._copies, *([self._beating] if self._beating else [])]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from application.auditing import note
 from application.authentication import KEY_PREFIX
 from application.documents import readable_collection
 from application.ports.access import AccessChanges
@@ -13,6 +14,7 @@ from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor, Scope
 from domain.api_keys import SHOWN_LENGTH, ApiKey, check_grant
+from domain.audit import Deed
 from domain.errors import Forbidden, NotFound
 from domain.ids import ApiKeyId, CollectionId
 from domain.workspaces import check_name
@@ -74,8 +76,10 @@ class CreateApiKey:
             for collection_id in key.collection_ids or ():
                 await readable_collection(work, actor, collection_id)
             await work.api_keys.add(key)
-            await work.commit()
-        return MadeKey(key=key, secret=opaque.secret)
+            await note(work, Deed.API_KEY_CREATED, key.id, by=actor)
+            made = MadeKey(key=key, secret=opaque.secret)
+            await work.commit(made)
+        return made
 
 
 @frozen(kw_only=True)
@@ -120,6 +124,7 @@ class RevokeApiKey:
         async with self.begin(actor.workspace_id) as work:
             key = await _present(work, actor, key_id)
             await work.api_keys.remove(key.id)
+            await note(work, Deed.API_KEY_REVOKED, key.id, by=actor)
             await work.commit()
         await self.changes.announce(key.id)
 

@@ -20,7 +20,7 @@ from domain.conversations import Conversation, Message, MessageStatus, Speaker, 
 from domain.errors import Conflict, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
 
-HISTORY_MESSAGES: Final = 40
+HISTORY_MESSAGES: Final = 400  # the budget of tokens is the limit that counts
 
 
 @frozen(kw_only=True)
@@ -114,7 +114,7 @@ class PostMessage:
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
-            await work.commit()
+            await work.commit(Asked(question=question, answer=answer))
         return self.begin_answer.start(
             AnswerOrder(
                 actor=actor,
@@ -173,7 +173,7 @@ class RegenerateAnswer:
             conversation = await self.access.conversation(work, actor, present.conversation_id)
             *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
             answer = await self.begin_answer.store(work, actor, conversation, question)
-            await work.commit()
+            await work.commit(Asked(question=question, answer=answer))
         return self.begin_answer.start(
             AnswerOrder(
                 actor=actor,

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from application.access_memory import AccessMemory, Learned
+from application.auditing import note
 from application.errors import AlreadyExists
 from application.invitations import admit, open_invitation
 from application.ports.repositories import WorkspaceOfUser
@@ -16,6 +17,7 @@ from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import ALL_SCOPES, Actor, Role, Scope
 from domain.api_keys import ApiKey
+from domain.audit import Deed
 from domain.errors import (
     EmailTaken,
     Forbidden,
@@ -136,6 +138,10 @@ class CreateUser:
             except AlreadyExists as error:
                 raise EmailTaken("A user with this e-mail exists. Log in instead.") from error
             await found_workspace(work, workspace, owner=user.id, collection_id=CollectionId(self.ids.new()))
+            await note(work, Deed.ACCOUNT_CREATED, user.id, by=Identity(user_id=user.id))
+            await note(
+                work, Deed.WORKSPACE_CREATED, workspace.id, by=Identity(user_id=user.id), workspace_id=workspace.id
+            )
             if invitation is not None:
                 await admit(work, self.tokens.digest(invitation), user, now=now)
             await work.commit()

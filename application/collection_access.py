@@ -2,10 +2,12 @@
 
 from attrs import frozen
 
+from application.auditing import note
 from application.documents import readable_collection
 from application.ports.access import AccessChanges
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.errors import NotFound
 from domain.ids import CollectionId, UserId
 
@@ -25,6 +27,7 @@ class ListReader:
             if await work.workspaces.membership(actor.workspace_id, user_id) is None:
                 raise NotFound("There is no such member.")
             await work.collections.let_read(collection, user_id)
+            await note(work, Deed.COLLECTION_CHANGED, collection.id, by=actor)
             await work.commit()
         await self.changes.announce(user_id)
 
@@ -42,5 +45,6 @@ class UnlistReader:
         async with self.begin(actor.workspace_id) as work:
             collection = await readable_collection(work, actor, collection_id)
             await work.collections.stop_reading(collection, user_id)
+            await note(work, Deed.COLLECTION_CHANGED, collection.id, by=actor)
             await work.commit()
         await self.changes.announce(user_id)

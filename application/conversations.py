@@ -2,11 +2,13 @@
 
 from attrs import frozen
 
+from application.auditing import note
 from application.conversation_access import ConversationAccess, with_readable_citations
 from application.documents import check_version, readable_collection
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.conversations import Conversation, Message, check_instructions, check_title
 from domain.ids import CollectionId, ConversationId, MessageId
 
@@ -46,7 +48,8 @@ class StartConversation:
             for collection_id in conversation.collection_ids:
                 await readable_collection(work, actor, collection_id)
             await work.conversations.add(conversation)
-            await work.commit()
+            await note(work, Deed.CONVERSATION_CREATED, conversation.id, by=actor)
+            await work.commit(conversation)
         return conversation
 
 
@@ -112,6 +115,7 @@ class ChangeConversation:
                 self.clock.now(), title=title, collection_ids=collection_ids, instructions=instructions, model=model
             )
             await work.conversations.save(changed)
+            await note(work, Deed.CONVERSATION_CHANGED, changed.id, by=actor)
             await work.commit()
         return changed
 
@@ -130,6 +134,7 @@ class DeleteConversation:
             conversation = await self.access.own(work, actor, conversation_id)
             check_version(conversation.version, version)
             await work.conversations.remove(conversation.id)
+            await note(work, Deed.CONVERSATION_DELETED, conversation.id, by=actor)
             await work.commit()
 
 

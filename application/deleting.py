@@ -4,12 +4,14 @@ from typing import Final
 
 from attrs import frozen
 
+from application.auditing import note
 from application.documents import check_version, readable_collection, readable_document
 from application.errors import ConcurrentChange
 from application.ports.jobs import EraseDeleted
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.errors import Conflict
 from domain.ids import CollectionId, DocumentId
 
@@ -30,6 +32,7 @@ class DeleteDocument:
             document = await readable_document(work, actor, document_id)
             check_version(document.version, version)
             await work.documents.save(document.deleted(self.clock.now()))
+            await note(work, Deed.DOCUMENT_DELETED, document.id, by=actor)
             await work.commit()
 
 
@@ -65,5 +68,6 @@ class DeleteCollection:
             await work.collections.remove(collection_id)
             if count:
                 await work.jobs.enqueue([EraseDeleted(workspace_id=actor.workspace_id)])
+            await note(work, Deed.COLLECTION_DELETED, collection_id, by=actor)
             await work.commit()
         return count

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from application.auditing import note
 from application.ports.repositories import DocumentQuery
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.documents import Document
 from domain.errors import NotFound, StaleVersion
 from domain.ids import CollectionId, DocumentId
@@ -116,5 +118,6 @@ class ChangeDocument:
                 title=title, tags=tags, metadata=metadata, collection_id=collection_id, now=self.clock.now()
             )
             await work.documents.save(document)
+            await note(work, Deed.DOCUMENT_CHANGED, document.id, by=actor)
             await work.commit()
         return document

@@ -6,7 +6,7 @@ from typing import Final
 from application.ports.models import ModelRequest, PastTurn
 from domain.conversations import Message, Speaker
 
-MAX_HISTORY_TOKENS: Final = 8000
+MAX_HISTORY_TOKENS: Final = 16_000
 SHORT_QUESTION: Final = 60  # characters; a follow-up this short is searched for together with the one before
 MAX_QUERY: Final = 2000  # characters
 _PART_OF_BEFORE: Final = 500  # characters of the question before
@@ -37,7 +37,11 @@ def search_text(question: str, history: Iterable[Message]) -> str:
 
 
 def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) -> tuple[PastTurn, ...]:
-    """Whole exchanges, the youngest within `budget` tokens; a question without an answer is left out."""
+    """Whole exchanges, the youngest within `budget` tokens; a question without an answer is left out.
+
+    When the budget is full, the older half of it goes at once: the beginning stays the same for many questions, as
+    prompt caching needs it.
+    """
     exchanges: list[tuple[Message, Message]] = []
     question: Message | None = None
     for message in history:
@@ -47,11 +51,13 @@ def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) 
             exchanges.append((question, message))
             question = None
     kept: list[tuple[Message, Message]] = []
-    for exchange in reversed(exchanges):
-        budget -= sum(estimated_tokens(message.content) for message in exchange)
-        if budget < 0:
-            break
-        kept.insert(0, exchange)
+    sizes: list[int] = []
+    for exchange in exchanges:
+        kept.append(exchange)
+        sizes.append(sum(estimated_tokens(message.content) for message in exchange))
+        if sum(sizes) > budget:
+            while sum(sizes) > budget / 2:
+                del kept[0], sizes[0]
     return tuple(PastTurn(speaker=said.role, text=said.content) for exchange in kept for said in exchange)
 
 

@@ -5,12 +5,14 @@ from typing import Final
 
 from attrs import field, frozen
 
+from application.auditing import Person, note
 from application.errors import AlreadyExists
 from application.members import present_role
 from application.ports.security import Tokens
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor, Role
+from domain.audit import Deed
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.ids import InvitationId
 from domain.invitations import GOOD_FOR, Invitation
@@ -64,8 +66,10 @@ class Invite:
             if await work.users.by_email(invitation.email) is not None:
                 raise Conflict("They belong to the workspace already.", code="already_member")
             await work.invitations.add(invitation)
-            await work.commit()
-        return MadeInvitation(invitation=invitation, token=opaque.secret)
+            await note(work, Deed.INVITATION_CREATED, invitation.id, by=actor)
+            made = MadeInvitation(invitation=invitation, token=opaque.secret)
+            await work.commit(made)
+        return made
 
 
 @frozen(kw_only=True)
@@ -105,6 +109,7 @@ class WithdrawInvitation:
         actor.require(Action.MEMBER_MANAGE)
         async with self.begin(actor.workspace_id) as work:
             await work.invitations.remove((await _present(work, actor, invitation_id)).id)
+            await note(work, Deed.INVITATION_REVOKED, invitation_id, by=actor)
             await work.commit()
 
 
@@ -134,4 +139,5 @@ async def admit(work: UnitOfWork, token_hash: bytes, user: User, *, now: datetim
     except AlreadyExists as error:
         raise Conflict("You belong to the workspace already.", code="already_member") from error
     await work.invitations.remove(invitation.id)
+    await note(work, Deed.MEMBER_JOINED, user.id, by=Person(user.id), workspace_id=membership.workspace_id)
     return membership

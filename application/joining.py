@@ -4,6 +4,7 @@ from typing import Final
 
 from attrs import frozen
 
+from application.auditing import note
 from application.authentication import Identity
 from application.documents import check_version
 from application.invitations import admit
@@ -14,6 +15,7 @@ from application.ports.security import Tokens
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.errors import NotFound, Unauthenticated
 
 GONE: Final = "There is no such workspace, or you are not a member of it."
@@ -39,9 +41,10 @@ class AcceptInvitation:
             workspace = await work.workspaces.get(membership.workspace_id)
             if workspace is None:
                 raise NotFound(GONE)
-            await work.commit()
+            joined = WorkspaceOfUser(workspace=workspace, role=membership.role)
+            await work.commit(joined)
         await self.changes.announce(user.id, workspace.id)
-        return WorkspaceOfUser(workspace=workspace, role=membership.role)
+        return joined
 
 
 @frozen(kw_only=True)
@@ -68,5 +71,6 @@ class DeleteWorkspace:
             await work.workspaces.save(workspace.deleted(self.clock.now()))
             gone = await work.workspaces.remove_members(workspace.id)
             await work.jobs.enqueue([EraseWorkspace(workspace_id=workspace.id)])
+            await note(work, Deed.WORKSPACE_DELETED, workspace.id, by=actor)
             await work.commit()
         await self.changes.announce(workspace.id, *gone)

@@ -5,11 +5,13 @@ from typing import Final
 
 from attrs import field, frozen
 
+from application.auditing import note
 from application.authentication import Identity
 from application.ports.access import AccessChanges
 from application.ports.security import AccessClaims, PasswordHasher, Tokens
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
+from domain.audit import Deed
 from domain.errors import (
     Conflict,
     InvalidCredentials,
@@ -58,6 +60,9 @@ class LogIn:
             user = await work.users.by_email(address) if address else None
         fits = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not fits or not user.is_active:
+            async with self.begin(None) as work:  # for an unknown one too, so that both take as long
+                await note(work, Deed.ACCOUNT_LOGIN_FAILED, user.id if user else None, by=None)
+                await work.commit()
             raise InvalidCredentials("The e-mail or the password is wrong.")
         rehashed = await self.passwords.hash(password) if self.passwords.needs_rehash(user.password_hash) else None
 
@@ -77,6 +82,7 @@ class LogIn:
             if present is None or not present.is_active or present.password_hash != user.password_hash:
                 raise InvalidCredentials("The e-mail or the password is wrong.")
             await work.login_sessions.add(session)
+            await note(work, Deed.ACCOUNT_LOGGED_IN, user.id, by=Identity(user_id=user.id))
             if rehashed:
                 await work.users.save(present.with_password(rehashed))
             await work.commit()
@@ -124,6 +130,7 @@ class RefreshSession:
                     )
                 except TokenReused:
                     await work.login_sessions.save(session.revoked(now))
+                    await note(work, Deed.ACCOUNT_TOKEN_REUSED, user.id, by=Identity(user_id=user.id))
                     await work.commit()
                     await self.changes.announce(session.id)
                     raise
@@ -158,6 +165,7 @@ class LogOut:
             if session is None or session.user_id != identity.user_id:
                 return
             await work.login_sessions.save(session.revoked(self.clock.now()))
+            await note(work, Deed.ACCOUNT_SESSION_ENDED, session.id, by=identity)
             await work.commit()
         await self.changes.announce(session.id)
 
@@ -211,6 +219,7 @@ class RevokeSession:
             ended = await work.login_sessions.revoke(identity.user_id, now=self.clock.now(), only=session_id)
             if not ended:
                 raise _no_such_session()
+            await note(work, Deed.ACCOUNT_SESSION_ENDED, session_id, by=identity)
             await work.commit()
         await self.changes.announce(*ended)
 
@@ -243,6 +252,7 @@ class ChangePassword:
                 raise Conflict("The password was changed at the same moment. Log in again.")
             await work.users.save(present.with_password(password_hash))
             ended = await work.login_sessions.revoke(user.id, now=self.clock.now(), but=identity.session_id)
+            await note(work, Deed.ACCOUNT_PASSWORD_CHANGED, user.id, by=identity)
             await work.commit()
         await self.changes.announce(*ended)
 

@@ -2,10 +2,12 @@
 
 from attrs import evolve, frozen
 
+from application.auditing import note
 from application.ports.access import AccessChanges
 from application.ports.repositories import Member
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor, Role
+from domain.audit import Deed
 from domain.errors import NotFound
 from domain.ids import UserId, WorkspaceId
 from domain.workspaces import Membership, check_role_change
@@ -43,6 +45,7 @@ class ChangeRole:
             await check_change(work, membership, by=await present_role(work, actor), to=role)
             await work.workspaces.save_member(evolve(membership, role=role))
             changed = await work.workspaces.member(actor.workspace_id, user_id)
+            await note(work, Deed.MEMBER_CHANGED, user_id, by=actor)
             await work.commit()
         await self.changes.announce(actor.workspace_id, user_id)
         if changed is None:
@@ -71,6 +74,7 @@ class RemoveMember:
             by = membership.role if leaves else await present_role(work, actor)
             await check_change(work, membership, by=by, to=None)
             await work.workspaces.remove_member(actor.workspace_id, user_id)
+            await note(work, Deed.MEMBER_REMOVED, user_id, by=actor)
             await work.commit()
         await self.changes.announce(actor.workspace_id, user_id)
 

@@ -4,12 +4,14 @@ from typing import Final
 
 from attrs import frozen
 
+from application.auditing import note
 from application.documents import readable_document
 from application.errors import ConcurrentChange
 from application.ports.jobs import ReindexWorkspace
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.documents import Document, DocumentStatus
 from domain.ids import DocumentId, WorkspaceId
 
@@ -30,6 +32,7 @@ class ReindexDocument:
         async with self.begin(actor.workspace_id) as work:
             document = (await readable_document(work, actor, document_id)).reindexed(self.clock.now())
             await work.documents.save(document)
+            await note(work, Deed.DOCUMENT_REINDEXED, document.id, by=actor)
             await work.commit()
         return document
 
@@ -45,6 +48,7 @@ class ReindexAll:
         actor.require(Action.COLLECTION_MANAGE)
         async with self.begin(actor.workspace_id) as work:
             await work.jobs.enqueue([ReindexWorkspace(workspace_id=actor.workspace_id)])
+            await note(work, Deed.WORKSPACE_REINDEXED, actor.workspace_id, by=actor)
             await work.commit()
 
 

@@ -2,11 +2,13 @@
 
 from attrs import frozen
 
+from application.auditing import note
 from application.documents import check_version
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.rooms_events import RecordEvent, sender_of
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.errors import NotFound
 from domain.ids import ConversationId, RoomId, UserId
 from domain.rooms import EventKind, NewEvent, Room
@@ -60,7 +62,8 @@ class CreateRoom:
         async with self.begin(actor.workspace_id) as work:
             await work.rooms.add(room)
             await work.rooms.list_member(room, actor.user_id, now=now)
-            await work.commit()
+            await note(work, Deed.ROOM_CREATED, room.id, by=actor)
+            await work.commit(room)
         return room
 
 
@@ -116,6 +119,7 @@ class ChangeRoom:
             check_version(room.version, version)
             room = room.changed(name=name, visibility=visibility)
             await work.rooms.save(room)
+            await note(work, Deed.ROOM_CHANGED, room.id, by=actor)
             await work.commit()
         return room
 
@@ -135,6 +139,7 @@ class DeleteRoom:
             check_version(room.version, version)
             await work.conversations.remove(ConversationId(room.id))  # what was asked in it
             await work.rooms.forget(room.id)
+            await note(work, Deed.ROOM_DELETED, room.id, by=actor)
             await work.commit()
 
 

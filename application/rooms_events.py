@@ -74,11 +74,12 @@ class RecordEvent:
         """
         try:
             appended = await work.rooms.append(event, now=self.clock.now())
-            await work.commit()
+            if appended.duplicate:
+                return appended  # nothing was written
+            await work.commit(appended)
         except ConcurrentChange as error:
             raise NotFound("There is no such room.") from error
-        if not appended.duplicate:
-            await self.tell(appended.event)
+        await self.tell(appended.event)
         return appended
 
     async def tell(self, event: RoomEvent) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from attrs import field, frozen
 
+from application.auditing import note
 from application.documents import check_version, readable_collection, readable_document
 from application.errors import AlreadyExists
 from application.ports.files import FileStore, StoredFile
@@ -11,6 +12,7 @@ from application.ports.parsing import MediaTypes
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.audit import Deed
 from domain.documents import Document, check_metadata, check_tags, check_title, clean_filename
 from domain.errors import EmptyDocument, UnsupportedMediaType
 from domain.ids import CollectionId, DocumentId, WorkspaceId
@@ -128,7 +130,7 @@ class UploadDocument:
                 by=actor.user_id,
                 now=self.clock.now(),
             )
-            existing = await self._add(document)
+            existing = await self._add(actor, document)
         except BaseException:
             await self.files.delete(key)
             raise
@@ -143,7 +145,7 @@ class UploadDocument:
         async with self.begin(actor.workspace_id) as work:
             return (await readable_collection(work, actor, about.collection_id)).id
 
-    async def _add(self, document: Document) -> Document | None:
+    async def _add(self, actor: Actor, document: Document) -> Document | None:
         """Store it, or give the one that already holds these bytes."""
         while True:
             async with self.begin(document.workspace_id) as work:
@@ -152,7 +154,8 @@ class UploadDocument:
                     return existing
                 try:
                     await work.documents.add(document)
-                    await work.commit()
+                    await note(work, Deed.DOCUMENT_UPLOADED, document.id, by=actor)
+                    await work.commit(Receipt(document=document, created=True))
                 except AlreadyExists:
                     continue  # a race put the same bytes there first: read what it stored, in a new transaction
                 return None
@@ -200,6 +203,7 @@ class ReviseDocument:
                     now=self.clock.now(),
                 )
                 await work.documents.save(document)
+                await note(work, Deed.DOCUMENT_REVISED, document.id, by=actor)
                 await work.commit()
         except BaseException:
             await self.files.delete(key)

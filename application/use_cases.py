@@ -11,6 +11,7 @@ from application import (
     answer_reading,
     api_keys,
     asking,
+    auditing,
     authentication,
     collection_access,
     conversation_export,
@@ -50,6 +51,7 @@ from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
 from application.conversation_access import ConversationAccess
+from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
@@ -62,7 +64,7 @@ from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.presence import Presence
 from application.ports.runs import RunLog
-from application.ports.security import PasswordHasher, Tokens
+from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
@@ -92,6 +94,7 @@ class Ports:
     presence: Presence
     passwords: PasswordHasher
     tokens: Tokens
+    seal: Seal
     changes: AccessChanges
     tickets: Tickets
     clock: Clock
@@ -212,6 +215,9 @@ class UseCases:
     publish_event: rooms_events.PublishEvent
     read_events: rooms_events.ReadEvents
 
+    # around every call
+    idempotency: Idempotency
+    show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
     ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
     cancel_live: rooms_answers.CancelLive
@@ -369,6 +375,8 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         post_message=post,
         read_answer=read,
         cancel_answer=cancel,
+        idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
+        show_audit_log=auditing.ShowAuditLog(begin=begin),
         regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
         rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
         ask=asking.Ask(start=start, post=post, read=read),

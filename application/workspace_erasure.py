@@ -5,12 +5,14 @@ from typing import Final
 
 from attrs import frozen
 
+from application.auditing import note
 from application.erasure import Erase
 from application.ports.files import FileStore
 from application.ports.jobs import EraseDeleted, EraseWorkspace
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
+from domain.audit import Deed
 from domain.ids import CollectionId, WorkspaceId
 
 BATCH: Final = 50  # collections
@@ -47,6 +49,7 @@ class EraseRemains:
         async with self.begin(None) as work:
             if was_there := await work.workspaces.forget(job.workspace_id):
                 await work.jobs.enqueue([job], delay=AGAIN)
+                await note(work, Deed.WORKSPACE_ERASED, job.workspace_id, by=None, workspace_id=job.workspace_id)
             await work.commit()
         self.log.info(
             "workspace_erased",

@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from application.auditing import note
 from application.authentication import Identity, found_workspace
 from application.documents import check_version, readable_collection
 from application.errors import AlreadyExists
@@ -10,6 +11,7 @@ from application.ports.repositories import WorkspaceOfUser
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor, Role
+from domain.audit import Deed
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.ids import CollectionId, WorkspaceId
 from domain.workspaces import Collection, Visibility, Workspace, check_name
@@ -40,9 +42,11 @@ class CreateWorkspace:
         workspace = Workspace(id=WorkspaceId(self.ids.new()), name=check_name(name), created_at=self.clock.now())
         async with self.begin(None) as work:
             await found_workspace(work, workspace, owner=identity.user_id, collection_id=CollectionId(self.ids.new()))
-            await work.commit()
+            await note(work, Deed.WORKSPACE_CREATED, workspace.id, by=identity, workspace_id=workspace.id)
+            made = WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
+            await work.commit(made)
         await self.changes.announce(identity.user_id)
-        return WorkspaceOfUser(workspace=workspace, role=Role.OWNER)
+        return made
 
 
 @frozen(kw_only=True)
@@ -73,6 +77,7 @@ class RenameWorkspace:
             check_version(workspace.version, version)
             workspace = workspace.renamed(name)
             await work.workspaces.save(workspace)
+            await note(work, Deed.WORKSPACE_CHANGED, workspace.id, by=actor)
             await work.commit()
         await self.changes.announce(workspace.id)
         return WorkspaceOfUser(workspace=workspace, role=actor.role)
@@ -121,14 +126,16 @@ class CreateCollection:
             visibility=visibility,
             created_at=self.clock.now(),
         )
+        made = CollectionWithCount(collection=collection, document_count=0)
         async with self.begin(actor.workspace_id) as work:
             try:
                 await work.collections.add(collection)
-                await work.commit()
+                await note(work, Deed.COLLECTION_CREATED, collection.id, by=actor)
+                await work.commit(made)
             except AlreadyExists as error:
                 raise _name_taken() from error
         await self.changes.announce(actor.workspace_id)
-        return CollectionWithCount(collection=collection, document_count=0)
+        return made
 
 
 @frozen(kw_only=True)
@@ -212,6 +219,7 @@ class ChangeCollection:
             )
             try:
                 await work.collections.save(collection)
+                await note(work, Deed.COLLECTION_CHANGED, collection.id, by=actor)
                 [shown] = await _counted(work, [collection])
                 await work.commit()
             except AlreadyExists as error:

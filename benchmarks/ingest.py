@@ -36,14 +36,14 @@ MIB = 1024 * 1024
 
 @define
 class Memory:
-    """Looks at the processes below this one ten times a second."""
+    """Looks at the processes below this one every two seconds; looking is not cheap."""
 
     peak: int = 0  # bytes, proportional set size where the system tells it
     _over: threading.Event = field(factory=threading.Event)
 
     def watch(self) -> None:
         """Until `stop`."""
-        while not self._over.wait(0.5):
+        while not self._over.wait(2.0):
             total = 0
             for process in (me := psutil.Process(), *me.children(recursive=True)):
                 try:
@@ -55,6 +55,19 @@ class Memory:
     def stop(self) -> None:
         """No more looks."""
         self._over.set()
+
+
+def processor_seconds() -> dict[str, float]:
+    """What each process below this one, and this one, has used so far; by its module, where it is one of Python's."""
+    used: dict[str, float] = {}
+    for process in (me := psutil.Process(), *me.children(recursive=True)):
+        try:
+            line, times = process.cmdline(), process.cpu_times()
+        except psutil.Error:
+            continue
+        name = "this" if process == me else line[line.index("-m") + 1] if "-m" in line else Path(line[0]).name
+        used[name] = used.get(name, 0.0) + times.user + times.system + times.children_user + times.children_system
+    return used
 
 
 async def content_of(path: Path) -> AsyncIterator[bytes]:
@@ -133,16 +146,24 @@ async def measure(files: Sequence[Path], concurrency: int) -> None:
             memory = Memory()
             looking = threading.Thread(target=memory.watch, daemon=True)
             looking.start()
+            before = processor_seconds()
             upload_seconds, seconds = await ingested(host, actor, files)
+            between = processor_seconds()
             memory.stop()
             texts = await passages(host, actor)
+            begun = processor_seconds()
             alone = await encoder_alone(host, texts)
+            after = processor_seconds()
     chars = sum(map(len, texts))
     print(f"{len(files)} files, {len(texts)} passages, {chars / 1e6:.2f} million characters, {os.cpu_count()} cores")
     print(f"upload   {upload_seconds:6.1f} s  {len(files) / upload_seconds:6.0f} files/s")
     print(f"ingest   {seconds:6.1f} s  {len(texts) / seconds:6.0f} passages/s  (concurrency {concurrency})")
     print(f"encoder  {alone:6.1f} s  {len(texts) / alone:6.0f} passages/s")
-    print(f"ratio    {alone / seconds:6.2f}   peak memory of all processes {memory.peak / MIB:.0f} MiB")
+    spent = {name: round(used - before.get(name, 0.0), 1) for name, used in between.items()}
+    needed = sum(after.values()) - sum(begun.values())
+    print(f"processor seconds of the ingest {spent}, of the encoder {needed:.1f}")
+    print(f"ratio    {alone / seconds:6.2f}   by processor time {needed / sum(spent.values()):.2f}")
+    print(f"peak memory of all processes {memory.peak / MIB:.0f} MiB")
 
 
 def main() -> None:

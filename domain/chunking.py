@@ -289,10 +289,11 @@ class _Packer:
 
     def add(self, unit: _Unit) -> None:
         """Put a unit into the piece under way, or close that first."""
+        if unit.kind is not BlockKind.TABLE_ROW:
+            self._columns = None
         if unit.kind is BlockKind.HEADING:
             self._heading(unit)
             return
-        self._columns = self._columns if unit.kind is BlockKind.TABLE_ROW else None
         if self._units and self._is_full(unit):
             self._next_of_section(unit)
         self._put(unit)

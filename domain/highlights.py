@@ -40,7 +40,7 @@ def highlights(text: str, query: str) -> tuple[tuple[int, int], ...]:
 
     Stop words of the query are left out unless it has nothing else.
     """
-    terms = _Terms(query)
+    terms = _terms(query)
     ranges: list[tuple[int, int]] = []
     for start, end in terms.matches(text):
         if ranges and start <= ranges[-1][1]:
@@ -68,11 +68,21 @@ class _Terms:
         told = words - _STOP_WORDS
         words = told or ({*words} if not self._pairs and not self._singles else set())
         self._stems = {stem(word) for word in words}
+        self._heads = {stem_[:_SHORTEST_STEM] for stem_ in self._stems}  # stems and prefixes keep so much of a word
+        ascii_heads = sorted(filter(str.isascii, self._heads))
+        # in plain English text most words are passed over without a look
+        self._candidates = re.compile(
+            rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, ascii_heads))})[A-Za-z0-9]*" if ascii_heads else r"(?!)",
+            re.IGNORECASE,
+        )
         self._prefixes = {word for word in words if len(word) >= _SHORTEST_PREFIX}
         self._lengths = sorted({len(word) for word in self._prefixes if len(word) <= _LONGEST_WORD})
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """Ranges in ascending order of their starts."""
+        if text.isascii():
+            yield from (match.span() for match in self._candidates.finditer(text) if self._means(match.group()))
+            return
         for match in _WORDS.finditer(text):
             if match.group("run") is None:
                 if self._means(match.group()):
@@ -81,7 +91,10 @@ class _Terms:
                 yield from self._in_run(match.group(), match.start())
 
     def _means(self, word: str) -> bool:
-        folded = fold(word)
+        folded = word.lower() if word.isascii() else fold(word)
+        if folded[:_SHORTEST_STEM] not in self._heads:
+            return False
+        folded = folded[:_LONGEST_WORD]
         return stem(folded) in self._stems or any(
             folded[:length] in self._prefixes for length in self._lengths if length < len(folded)
         )
@@ -94,6 +107,12 @@ class _Terms:
                 yield offset + index, offset + index + 1
 
 
+@lru_cache(maxsize=64)
+def _terms(query: str) -> _Terms:
+    """Made once for all passages of an answer."""
+    return _Terms(query)
+
+
 @lru_cache(maxsize=8192)
 def fold(word: str) -> str:
     """Without case and accents, cut to a sane length."""
@@ -102,6 +121,7 @@ def fold(word: str) -> str:
     return unicodedata.normalize("NFC", plain)
 
 
+@lru_cache(maxsize=8192)
 def stem(folded: str) -> str:
     """A folded word without a common English ending; other words and short ones as they are."""
     if not folded.isascii() or not folded.isalpha():

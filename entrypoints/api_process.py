@@ -11,6 +11,7 @@ async def run(descriptor: int) -> None:
     from entrypoints.engines import Stance
     from entrypoints.host import open_host
     from entrypoints.http.app import create_app
+    from entrypoints.http.rates import Rates
     from entrypoints.keeping import ending_lost_answers
     from entrypoints.logging import configure_logging
     from entrypoints.settings import load_settings
@@ -29,9 +30,14 @@ async def run(descriptor: int) -> None:
                 await app.state.live.drain()
                 await super().shutdown(sockets)
 
-        app = create_app(host.container, metrics=host.container.metrics())
+        rates = Rates()
+        if settings.rate_limits:
+            rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
+        app = create_app(host.container, metrics=host.container.metrics(), rates=rates)
         config = uvicorn.Config(
             app,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -20,6 +20,7 @@ from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
+from adapters.limits import ProcessLimiter
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
@@ -30,12 +31,14 @@ from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
 from adapters.redis.client import RedisClient, connect
+from adapters.redis.limits import RedisLimiter
 from adapters.redis.live import RedisBus
 from adapters.redis.news import RedisNews
 from adapters.redis.presence import RedisPresence
 from adapters.redis.runs import RedisRuns
 from adapters.redis.tickets import RedisTickets
 from adapters.security.passwords import Argon2Passwords
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.answer_limits import AnswerLimits
@@ -156,10 +159,16 @@ def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerMo
 
 
 def _tokens(settings: Settings) -> JwtTokens:
+    return JwtTokens(_secrets(settings))
+
+
+def _secrets(settings: Settings) -> list[str]:
     secret = settings.secret_key
-    return JwtTokens(
-        [_required(secret.get_secret_value() if secret else None, "secret_key"), *settings.earlier_secret_keys]
-    )
+    return [_required(secret.get_secret_value() if secret else None, "secret_key"), *settings.earlier_secret_keys]
+
+
+def _seal(settings: Settings) -> AesSeal:
+    return AesSeal(_secrets(settings))
 
 
 def _token_counter(settings: Settings) -> TokenCounter:
@@ -245,6 +254,7 @@ class Container(containers.DeclarativeContainer):
         presence=providers.Singleton(RedisPresence, redis),
         passwords=providers.Singleton(Argon2Passwords),
         tokens=providers.Singleton(_tokens, settings),
+        seal=providers.Singleton(_seal, settings),
         changes=providers.Singleton(_access_changes, redis, closing),
         tickets=providers.Singleton(RedisTickets, redis),
         clock=providers.Singleton(SystemClock),
@@ -252,6 +262,9 @@ class Container(containers.DeclarativeContainer):
         log=providers.Singleton(MeasuredLog, providers.Callable(structlog.get_logger, "application"), metrics),
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
+
+    limiter = providers.Singleton(RedisLimiter, redis)
+    process_limiter = providers.Singleton(ProcessLimiter)
 
     health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, cache)
     needed_engines: providers.Provider[frozenset[str]] = providers.Object(NEEDED)

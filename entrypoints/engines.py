@@ -3,6 +3,7 @@
 Imports little: the parent of a server starts in a moment, while its children still load their libraries.
 """
 
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -135,6 +136,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
             environment[variable_of(name)] = actual.get_secret_value()
         elif isinstance(value, list):
             environment[variable_of(name)] = ",".join(value)
+        elif isinstance(value, dict):
+            environment[variable_of(name)] = json.dumps(value)
         else:
             environment[variable_of(name)] = str(value)
     return environment

@@ -34,7 +34,14 @@ def configure_logging(*, log_format: str | None, level: str) -> None:
     ]
     console = (log_format or ("console" if sys.stderr.isatty() else "json")) == "console"
     last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stderr.isatty())]
+        [
+            structlog.dev.ConsoleRenderer(
+                timestamp_key="time",
+                colors=sys.stderr.isatty(),
+                # a rich one draws the values of local variables, and they may be anything
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

@@ -9,6 +9,7 @@ import re
 import tomllib
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -32,6 +33,7 @@ from pydantic_settings import (
 )
 
 from application.authentication import RegistrationMode
+from entrypoints.rate_limits import DEFAULTS, RateLimits
 
 PREFIX: Final = "READINGROOM_"
 SECRETS_DIR: Final = Path("/run/secrets")
@@ -227,6 +229,13 @@ class Settings(BaseSettings):
     max_upload_bytes: Size = Field(100 * MIB, description="Largest file that is taken.")
     allowed_origins: Words = Field((), description="Origins of browsers that may call; the same origin always may.")
 
+    rate_limits: RateLimits = Field(
+        DEFAULTS, description="`on`, `off`, or limits of one's own: `chat=20/1m, read=600/1m`; the others keep theirs."
+    )
+    trusted_proxies: Words = Field(
+        (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed; `*` for any."
+    )
+
     worker_concurrency: int = Field(2, ge=1, le=64, description="Documents ingested at once by one worker.")
     parser_processes: int = Field(2, ge=1, le=64, description="Files read at once by one worker.")
     parse_timeout: Duration = Field(timedelta(minutes=2), description="Longest time that reading one file may take.")
@@ -256,6 +265,17 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not re.fullmatch(r"https?://[^/\s]+", origin) for origin in value):
             raise ValueError("accepted: origins such as https://example.org, separated by commas")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            if network != "*":
+                try:
+                    ip_network(network)
+                except ValueError as error:
+                    raise ValueError("accepted: addresses or networks such as 10.0.0.0/8, or *") from error
         return value
 
     @classmethod

@@ -46,6 +46,7 @@ async def _tend(use_cases: UseCases) -> None:
             count = await use_cases.requeue_unfinished()
             if turn % SCHEDULE_EVERY == 0:
                 await use_cases.schedule_reconciling()
+                await use_cases.idempotency.forget_old()
         except Unavailable as error:
             _log.warning("tending_postponed", reason=error.slug)
         else:

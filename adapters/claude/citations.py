@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import define, field
 
+from adapters.claude.taming import without_controls
 from domain.answers import ClaimedCitation, Source
 
 
@@ -19,6 +20,7 @@ class SentSources:
     """
 
     _starts: dict[str, list[int]] = field(factory=dict)  # per URI: where each sent block begins, and the end
+    _sources: dict[str, Source] = field(factory=dict)
 
     def block(self, source: Source) -> dict[str, object] | None:
         """A `search_result`, or None for a source without any text."""
@@ -37,11 +39,12 @@ class SentSources:
         if not texts:
             return None
         self._starts[source.uri] = [*starts, len(source.blocks)]
+        self._sources[source.uri] = source
         return {
             "type": "search_result",
             "source": source.uri,
-            "title": source.title.strip() or "Untitled",
-            "content": [{"type": "text", "text": text} for text in texts],
+            "title": without_controls(source.title).strip() or "Untitled",
+            "content": [{"type": "text", "text": without_controls(text)} for text in texts],
             "citations": {"enabled": True},
         }
 
@@ -65,4 +68,7 @@ class SentSources:
         starts = self._starts.get(uri, [])
         if 0 <= start < end < len(starts):
             start, end = starts[start], starts[end]
+            words = "".join(self._sources[uri].blocks[start:end])
+            if without_controls(words).strip() == quote.strip():
+                quote = words  # as they stand in the document
         return ClaimedCitation(source_uri=uri, block_from=start, block_to=end, quote=quote)

@@ -10,11 +10,11 @@ from typing import Final
 
 from attrs import define, field
 
+from adapters.claude.taming import without_controls
 from adapters.words import overlap, terms
 from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, TextPart
 from domain.answers import ClaimedCitation, Source
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 _FORGED_MARKER: Final = re.compile(r"[\[\u3010\uff3b](\s*\d+(?:\s*[,;\-]\s*\d+)*\s*)[\]\u3011\uff3d]")
 _FORGED_FENCE: Final = re.compile(r"<{3,}|>{3,}")
 
@@ -59,7 +59,7 @@ class NumberedSources:
 
 def _tame(text: str) -> str:
     """Document text that can neither end its fence nor pass for one of our numbers."""
-    text = _CONTROL.sub(" ", text.replace("\r\n", "\n"))
+    text = without_controls(text.replace("\r\n", "\n"))
     text = _FORGED_MARKER.sub(r"(\1)", text)
     return _FORGED_FENCE.sub(lambda fence: "\u2039" * 3 if fence.group()[0] == "<" else "\u203a" * 3, text)
 

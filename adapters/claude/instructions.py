@@ -18,6 +18,7 @@ INLINE: Final = f"""{_READING}
 - Sources are numbered. After every claim that you take from them, write the number of its source in square \
 brackets, like [1] or [2][3], before the full stop. Use only numbers of sources that were given."""
 
+CONTINUE: Final = "Please go on."  # after a pause of the model's own: a last word of its own is not taken
 NO_RESULTS: Final = "No results found."
 NOT_RUN: Final = "The tool was not run."
 

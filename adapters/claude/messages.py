@@ -6,7 +6,7 @@ from typing import cast
 from adapters.claude.citations import SentSources
 from adapters.claude.families import effort_for
 from adapters.claude.inline import NumberedSources
-from adapters.claude.instructions import INLINE, NATIVE, NO_RESULTS, NOT_RUN, system_text
+from adapters.claude.instructions import CONTINUE, INLINE, NATIVE, NO_RESULTS, NOT_RUN, system_text
 from application.ports.models import ModelRequest, PastTurn, ToolResult, ToolRound, ToolSpec
 from domain.conversations import Speaker
 
@@ -95,7 +95,8 @@ def _history(turns: Iterable[PastTurn]) -> Turns:
 def _append_round(messages: Turns, exchange: ToolRound, blocks: Callable[[ToolResult], list[Block]]) -> None:
     content = cast("Sequence[Block]", exchange.turn)
     results = {result.call_id: result for result in exchange.results}
-    _append(messages, "assistant", list(content))
+    if content:
+        _append(messages, "assistant", list(content))
     answers: list[Block] = []
     for block in content:
         if block["type"] != "tool_use":
@@ -107,7 +108,7 @@ def _append_round(messages: Turns, exchange: ToolRound, blocks: Callable[[ToolRe
         else:
             answer["content"] = blocks(result) or NO_RESULTS
         answers.append(answer)
-    _append(messages, "user", answers)
+    _append(messages, "user", answers or [{"type": "text", "text": CONTINUE}])
 
 
 def _append(messages: Turns, role: str, content: list[Block]) -> None:

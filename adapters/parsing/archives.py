@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import Final, Self
 
 from adapters.parsing.failures import corrupt, encrypted, too_much_text
@@ -64,14 +65,22 @@ class Container:
             return None
         if member.flag_bits & 1:
             raise encrypted(self._what)
-        pieces: list[bytes] = []
+        return b"".join(self._unpacked(member))
+
+    def check(self) -> None:
+        """Unpack all and keep nothing: before a library that trusts the sizes unpacks them by itself."""
+        for member in self._members.values():
+            if not member.flag_bits & 1:
+                for _ in self._unpacked(member):
+                    pass
+
+    def _unpacked(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         try:
             with self._zip.open(member) as stream:
                 while piece := stream.read(_PIECE):
                     self._left -= len(piece)
                     if self._left < 0:
                         raise too_much_text("it unpacks to far more than it declares")
-                    pieces.append(piece)
+                    yield piece
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
             raise corrupt(self._what) from error
-        return b"".join(pieces)

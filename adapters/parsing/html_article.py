@@ -7,7 +7,7 @@ from typing import Final
 from adapters.parsing.html_blocks import Piece
 from domain.passages import BlockKind
 
-MIN_SHARE: Final = 0.25  # of the visible text without menus: an article finder that keeps less has lost too much
+MIN_SHARE: Final = 0.1  # of the visible text without menus: an article finder that keeps less has lost too much
 _WHOLE: Final = 0.85  # of the visible text: nothing worth leaving out
 _SHINGLE: Final = 3  # words
 _KEPT_SHARE: Final = 0.5  # of a block's shingles that the article has
@@ -37,10 +37,15 @@ def content(pieces: Sequence[Piece], article: str) -> list[Piece]:
     known = set(_shingles(words)) | {(word,) for word in words}
     kept: list[Piece] = []
     headings: list[Piece] = []
+    follows = False  # whether the block before was kept
     for piece in pieces:
         if piece.kind is BlockKind.HEADING:
             headings = [above for above in headings if above.level < piece.level] + [piece]
-        elif _share(piece, known) >= _KEPT_SHARE:
+            continue
+        # a paragraph of a word or two is in any article: its place decides
+        tells = piece.kind is not BlockKind.PARAGRAPH or len(_words(piece.text)) >= _SHINGLE
+        follows = _share(piece, known) >= _KEPT_SHARE and (tells or (follows and not headings))
+        if follows:
             kept += [*headings, piece]
             headings = []
     return kept

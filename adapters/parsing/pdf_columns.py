@@ -21,6 +21,9 @@ _RAISED: Final = 0.85  # of the size of what follows
 _SPACE: Final = 0.17  # of the font's size, from which a gap is a space
 _COLUMN_ROWS: Final = 6  # rows side by side that make columns
 _COLUMN_CHARS: Final = 18  # in the middle line of each column; a table's cells have fewer
+_LETTERS: Final = 0.75  # share of what stands in running text
+_CAPITALS: Final = 0.4
+_FULL: Final = 0.75  # of the widest lines' width, which half of the lines have
 _COLUMN_SHARE: Final = 0.2  # of the page's characters in each column
 _CROSSING_SHARE: Final = 0.4  # of the page's lines, at most, that run across
 _MIDDLE: Final = (0.3, 0.7)  # of the page's width, where a gutter may be
@@ -66,29 +69,29 @@ def _one(a: Line, b: Line) -> Line:
 
 
 def in_reading_order(page: PageLines) -> PageLines:
-    """The page with two columns read one after the other, where they are not yet."""
-    gutter = _gutter(page)
+    """The page with its columns read one after the other, where they are not yet."""
+    gutter = _gutter(page.lines, 0.0, page.width)
     if gutter is None:
         return page
     lines = [part for line in page.lines for part in _split(line, gutter)]
-    if len(lines) == len(page.lines) and not _jumps(lines, gutter):
+    if len(lines) < len(page.lines) + _COLUMN_ROWS and not _jumps(lines, gutter):
         return page
-    return evolve(page, lines=tuple(_sorted(lines, gutter, is_rtl=_is_rtl(lines))))
+    return evolve(page, lines=tuple(_sorted(lines, gutter, 0.0, page.width, is_rtl=_is_rtl(lines))))
 
 
-def _gutter(page: PageLines) -> float | None:
-    """The middle of the free strip between two columns of text; None where there are none."""
-    lines = [line for line in page.lines if line.box[2] - line.box[0] > 1]
-    if len(lines) < _COLUMN_ROWS:
+def _gutter(among: Sequence[Line], start: float, end: float) -> float | None:
+    """The middle of the free strip between columns of text, from `start` to `end`; None where there are none."""
+    lines = [line for line in among if line.box[2] - line.box[0] > 1]
+    first, last = (int(start + (end - start) * share) for share in _MIDDLE)
+    if len(lines) < _COLUMN_ROWS or last <= first:
         return None
-    first, last = (int(page.width * share) for share in _MIDDLE)
     changes = [0] * (last - first + 2)
     for line in lines:
         for left, right in _runs(line):
-            start, end = max(int(left + _SLACK), first), min(int(right - _SLACK), last)
-            if start <= end:
-                changes[start - first] += 1
-                changes[end - first + 1] -= 1
+            a, b = max(int(left + _SLACK), first), min(int(right - _SLACK), last)
+            if a <= b:
+                changes[a - first] += 1
+                changes[b - first + 1] -= 1
     crossing = list(accumulate(changes[:-1]))
     least = min(crossing)
     if least > _CROSSING_SHARE * len(lines):
@@ -126,9 +129,24 @@ def _has_columns(lines: Sequence[Line], gutter: float) -> bool:
         characters = [len(line.text) for line in side]
         if len(side) < _COLUMN_ROWS or sum(characters) < _COLUMN_SHARE * total or median(characters) < _COLUMN_CHARS:
             return False
+        if not _is_prose(side):
+            return False
     tops = [line.box[1] for line in right]
     beside = sum(1 for line in left if any(line.box[1] - line.size < top < line.box[3] for top in tops))
     return beside >= _COLUMN_ROWS
+
+
+def _is_prose(lines: Sequence[Line]) -> bool:
+    """Whether these are lines of running text, most of them full, rather than the cells of a table."""
+    text = "".join(line.text for line in lines).replace(" ", "")
+    letters = sum(character.isalpha() for character in text)
+    capitals = sum(character.isupper() for character in text)
+    widths = sorted(line.box[2] - line.box[0] for line in lines)
+    return (
+        letters >= _LETTERS * len(text)
+        and capitals <= _CAPITALS * letters
+        and median(widths) >= _FULL * widths[len(widths) * 9 // 10]
+    )
 
 
 def _side(line: Line, gutter: float) -> int:
@@ -144,9 +162,11 @@ def _split(line: Line, gutter: float) -> list[Line]:
         if left - _SLACK <= gutter <= right + _SLACK:
             a: Box = (line.box[0], line.box[1], left, line.box[3])
             b: Box = (right, line.box[1], line.box[2], line.box[3])
+            before = tuple(gap for gap in line.gaps if gap[0] < place)
+            after = tuple((gap[0] - place, *gap[1:]) for gap in line.gaps if gap[0] > place)
             return [
-                evolve(line, text=line.text[:place].rstrip(), box=a, mended=False, gaps=()),
-                evolve(line, text=line.text[place:].lstrip(), box=b, gaps=()),
+                evolve(line, text=line.text[:place].rstrip(), box=a, mended=False, gaps=before),
+                evolve(line, text=line.text[place:], box=b, gaps=after),
             ]
     return [line]
 
@@ -165,17 +185,26 @@ def _jumps(lines: Sequence[Line], gutter: float) -> bool:
     return False
 
 
-def _sorted(lines: Sequence[Line], gutter: float, *, is_rtl: bool) -> Iterator[Line]:
-    """Between lines that run across, the first column and then the second, each from top to bottom."""
+def _sorted(lines: Sequence[Line], gutter: float, start: float, end: float, *, is_rtl: bool) -> Iterator[Line]:
+    """Between lines that run across, what is on one side of the gutter and then the other, from top to bottom.
+
+    Each side may have columns again.
+    """
     across = sorted((line for line in lines if _side(line, gutter) == 0), key=lambda line: line.box[1])
     rest = sorted((line for line in lines if _side(line, gutter) != 0), key=lambda line: line.box[1])
-    sides = (1, -1) if is_rtl else (-1, 1)
+    sides = ((-1, start, gutter), (1, gutter, end))
     for border in (*across, None):
-        end = border.box[1] if border is not None else float("inf")
-        band = [line for line in rest if (line.box[1] + line.box[3]) / 2 < end]
-        rest = rest[len(band) :]
-        for side in sides:
-            yield from (line for line in band if _side(line, gutter) == side)
+        bottom = border.box[1] if border is not None else float("inf")
+        band = [line for line in rest if (line.box[1] + line.box[3]) / 2 < bottom]
+        rest = [line for line in rest if (line.box[1] + line.box[3]) / 2 >= bottom]
+        for side, left, right in reversed(sides) if is_rtl else sides:
+            column = [line for line in band if _side(line, gutter) == side]
+            inner = _gutter(column, left, right)
+            if inner is None:
+                yield from column
+            else:
+                parts = [part for line in column for part in _split(line, inner)]
+                yield from _sorted(parts, inner, left, right, is_rtl=is_rtl)
         if border is not None:
             yield border
 

@@ -24,7 +24,15 @@ _MOSTLY: Final = 0.4  # share of the text above which its weight says nothing
 _NEW_PARAGRAPH_GAP: Final = 1.6  # in line heights, from one line's top to the next one's
 _SIZE_CHANGE: Final = 0.12
 _BULLET: Final = re.compile(r"(?:[•‣▪●○◦■□–—*·]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+\S")  # noqa: RUF001
-_SECTION: Final = re.compile(r"(?:(\d{1,2}(?:\.\d{1,2}){0,3})\.?|[IVX]{1,5}\.|[A-Z]\.)\s+\S*[^\W\d_]{3}")
+_SECTION: Final = re.compile(
+    r"(?:(\d{1,2}(?:\.\d{1,2}){0,3})\.?|[IVX]{1,5}\.|[A-Z]\."
+    r"|(?i:Item|Chapter|Section|Part|Article|Annex|Appendix|Kapitel|Chapitre)\s[\dIVXA-Z]{1,4}[.:]?)\s+\S*[^\W\d_]{3}"
+)
+_NAME: Final = re.compile(r".*[^\W\d_]{3}")  # a word
+_MOST_WORDS: Final = 12  # of a heading that is told by its weight alone
+_MOST_DIGITS: Final = 0.2
+_SHORT: Final = 0.85  # of the line below, to which a heading reaches at most
+_LEADING: Final = 1.15  # font sizes from one line of text to the next, at least
 _LEVELS: Final = 6
 _WIDE: Final = 1.0  # font sizes by which a line that reaches the margin may fall short of it
 # TeX draws an accent, then the letter it stands on; other programs the letter first
@@ -99,12 +107,27 @@ def _starts_new(current: Sequence[Line], line: Line, usual: float) -> bool:
     down = line.box[1] - before.box[1]
     same_row = abs(down) < 0.5 * max(line.size, 1)
     differs = abs(line.size - before.size) > _SIZE_CHANGE * max(before.size, 1)
-    if same_row or down < 0 or differs:
-        return differs or down < 0
-    if len(current) == 1 and _stands_out(before) and not _stands_out(line) and _SECTION.match(before.text):
+    if differs or same_row:
+        return differs
+    if down < 0:
+        return not _goes_on(before, line)
+    if len(current) == 1 and _heads(before, line):
         return True
-    step = min(usual or line.size * 1.2, max(line.size, before.size, 1) * 2)
+    step = min(max(usual, line.size * _LEADING), max(line.size, before.size, 1) * 2)
     return down > _NEW_PARAGRAPH_GAP * step or (_BULLET.match(line.text) is not None and not _runs_on(current, line))
+
+
+def _goes_on(before: Line, line: Line) -> bool:
+    """Whether a sentence goes on at the top of the next column."""
+    return line.text[:1].islower() and (before.text.rstrip()[-1:].isalnum() or before.text.rstrip()[-1:] == ",")
+
+
+def _heads(line: Line, body: Line) -> bool:
+    """Whether a line is a heading of the body's size that stands close above its text."""
+    is_short = line.box[2] < _SHORT * body.box[2]
+    if not _stands_out(line) or (_stands_out(body) and not is_short):
+        return False
+    return _SECTION.match(line.text) is not None or (line.bold and not body.bold and is_short)
 
 
 def _stands_out(line: Line) -> bool:
@@ -184,6 +207,7 @@ class _Kinds:
         total = sum(len(line.text) for page in pages for line in page.lines)
         bold = sum(len(line.text) for page in pages for line in page.lines if line.bold)
         self._weight_tells = bold < _MOSTLY * total
+        self._beside = {one for page in pages for one in _in_rows(page.lines)} if self._weight_tells else set()
 
     def of(self, lines: Sequence[Line], text: str) -> tuple[BlockKind, int]:
         """The kind of a paragraph, and a heading's level."""
@@ -197,12 +221,43 @@ class _Kinds:
             if section and self._is_marked(lines, text):
                 depth = (section.group(1) or "").count(".")
                 return BlockKind.HEADING, min(self._base + depth, _LEVELS)
+            if len(lines) == 1 and self._is_named(lines[0], text):
+                return BlockKind.HEADING, self._base if text.upper() == text else _LEVELS
         return (BlockKind.LIST_ITEM if _BULLET.match(text) else BlockKind.PARAGRAPH), 0
 
     def _is_marked(self, lines: Sequence[Line], text: str) -> bool:
         """Whether a numbered line stands out by weight or capitals, as a heading of the body's size does."""
         is_bold = self._weight_tells and all(line.bold for line in lines)
         return len(text) <= _BOLD_CHARS and text[-1:] not in ".,;" and (is_bold or text.upper() == text)
+
+    def _is_named(self, line: Line, text: str) -> bool:
+        """Whether a line in bold, alone in its row, reads like a heading and not like a total or a term."""
+        digits = sum(character.isdigit() for character in text)
+        return (
+            line.bold
+            and self._weight_tells
+            and not line.gaps
+            and id(line) not in self._beside
+            and line.size >= self._body - 0.5
+            and text[0].isupper()
+            and text[-1] not in ".,;"
+            and len(text) <= _BOLD_CHARS
+            and len(text.split()) <= _MOST_WORDS
+            and digits <= _MOST_DIGITS * len(text)
+            and _NAME.match(text) is not None
+        )
+
+
+def _in_rows(lines: Sequence[Line]) -> Iterator[int]:
+    """Identities of the lines in bold that have something else beside them."""
+    for line in lines:
+        if line.bold and any(
+            other is not line
+            and other.box[1] < line.box[3] - line.size / 2
+            and other.box[3] > line.box[1] + line.size / 2
+            for other in lines
+        ):
+            yield id(line)
 
 
 def body_size(pages: Sequence[PageLines]) -> float:

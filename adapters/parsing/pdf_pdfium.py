@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from statistics import median
 from typing import Any, Final
 
 import pypdfium2
@@ -132,11 +133,13 @@ def _lines(text_page: Any, count: int, place: "_Placement") -> Iterator[Line]:
         first = match.start() + len(line) - len(line.lstrip())
         last = match.start() + len(line.rstrip(_TRAILING)) - 1
         box = place.shown(_around(text_page, first, max(first, last)))
-        size = raw.FPDFText_GetFontSize(text_page, first)
+        size = median(_size(text_page, index) for index in (first, (first + last) // 2, last))
         if size < _TINY:
             size = min(box[3] - box[1], box[2] - box[0])
-        gaps = tuple(_gaps(text_page, text, first, last, place)) if box[2] - box[0] > _WIDE * place.width else ()
-        yield Line(line.rstrip(_MENDED).strip(), box, size, line[-1] in _MENDED, _is_bold(text_page, first), gaps)
+        bold = _is_bold(text_page, first) and _is_bold(text_page, last)
+        is_wide = bold or box[2] - box[0] > _WIDE * place.width
+        gaps = tuple(_gaps(text_page, text, first, last, place)) if is_wide else ()
+        yield Line(line.rstrip(_MENDED).strip(), box, size, line[-1] in _MENDED, bold, gaps)
 
 
 def _gaps(text_page: Any, text: str, first: int, last: int, place: "_Placement") -> Iterator[tuple[int, float, float]]:
@@ -150,6 +153,13 @@ def _gaps(text_page: Any, text: str, first: int, last: int, place: "_Placement")
             a, b = place.shown(left)[2], place.shown(right)[0]
             if b - a > _GUTTER:
                 yield index + 1 - first, a, b
+
+
+def _size(text_page: Any, index: int) -> float:
+    """Of a character's font, in points on the page: what is declared, by the scale of the text's matrix."""
+    matrix = raw.FS_MATRIX()
+    scale = math.hypot(matrix.c, matrix.d) if raw.FPDFText_GetMatrix(text_page, index, matrix) else 1.0
+    return float(raw.FPDFText_GetFontSize(text_page, index)) * scale
 
 
 def _is_bold(text_page: Any, index: int) -> bool:

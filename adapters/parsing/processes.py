@@ -91,6 +91,7 @@ class ParsingProcess:
     async def ask(self, path: Path, media_type: str, limits: Limits) -> Answer:
         """Its answer. Raises `ChildGone`, `TooMuchOutput`; an answer that is not well formed counts as gone."""
         self.files += 1
+        self._stderr = b""
         await self._send(msgspec.json.encode(Request(path=str(path), media_type=media_type, limits=limits)))
         stdout = self._process.stdout
         if stdout is None:
@@ -126,8 +127,14 @@ class ParsingProcess:
         return code
 
     def ran_out_of_memory(self, code: int) -> bool:
-        """Whether its end looks so: killed by the system, or with a complaint of its allocator."""
-        return (code == -signal.SIGKILL and not self._killed) or any(word in self._stderr for word in _MEMORY_WORDS)
+        """Whether its end looks so: killed by the system, with a complaint of its allocator, or given up in silence,
+        which is PDFium's way (a C library or a Rust one that aborts over a fault of its own says what it is).
+        """
+        return (
+            (code == -signal.SIGKILL and not self._killed)
+            or (code == -signal.SIGABRT and not self._stderr.strip())
+            or any(word in self._stderr for word in _MEMORY_WORDS)
+        )
 
     async def _send(self, data: bytes) -> None:
         stdin = self._process.stdin

@@ -46,6 +46,7 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
         raise encrypted(_WHAT)
     if data.startswith(_ZIP):
         with Container(source, limits, what=_WHAT) as container:  # refuses bombs before calamine unpacks them
+            container.check()
             title, _ = properties(container, what=_WHAT)
             notes = _comments(container)
     builder = DocumentBuilder(limits)

@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
 from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
+from adapters.postgres.repositories.audit import PostgresAuditLog
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
+from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.rooms import PostgresRooms
 from adapters.postgres.repositories.runs import PostgresRunRecords
@@ -20,8 +22,11 @@ from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
+from application.calls import current_call
 from application.errors import SchemaOutdated
 from application.ports.accounts import ApiKeys, Invitations
+from application.ports.audit import AuditLog
+from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -66,6 +71,8 @@ class PostgresUnitOfWork:
     passages: Passages
     conversations: Conversations
     messages: Messages
+    idempotency: IdempotencyKeys
+    audit: AuditLog
     runs: RunRecords
     usage: UsageRecords
     rooms: Rooms
@@ -89,6 +96,8 @@ class PostgresUnitOfWork:
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
+        self.idempotency = PostgresIdempotencyKeys(session)
+        self.audit = PostgresAuditLog(session)
         self.runs = PostgresRunRecords(session)
         self.usage = PostgresUsageRecords(session)
         self.rooms = PostgresRooms(session)
@@ -101,14 +110,19 @@ class PostgresUnitOfWork:
         if self._session is not None:
             await _close(self._session.connection)
 
-    async def commit(self) -> None:
-        """Write the jobs that follow from the events of saved aggregates, then commit."""
+    async def commit(self, result: object | None = None) -> None:
+        """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""
         if self._session is None:
             raise RuntimeError("a unit of work is committed inside its context")
         await self.jobs.enqueue(jobs_for(self._session.events))
         self._session.events.clear()
+        attempt = current_call().attempt
+        if attempt is not None:
+            await attempt.record(self.idempotency, result)
         with translated():
             await self._session.connection.commit()
+        if attempt is not None:
+            attempt.committed()
 
     async def schema_revision(self) -> str | None:
         """The revision that migrations left; `SchemaOutdated` where there were none."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import httpx
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -174,6 +174,7 @@ class QdrantIndex:
     async def search(self, workspace_id: WorkspaceId, query: VectorQuery) -> list[VectorHit]:
         """See the port. A hybrid query without a vector is a keyword query."""
         condition = filters.of_search(workspace_id, query.filter)
+        query = evolve(query, language=query.language or _language_of(query.text))
         request = None if condition is None or query.limit < 1 else self._request(query, condition)
         if request is None:
             return []
@@ -197,14 +198,11 @@ class QdrantIndex:
         return None
 
     def _dense_weight(self, query: VectorQuery) -> float:
-        from adapters.qdrant.languages import language_of
-
         if self._dense_languages is None:
             return _WEIGHT_SPOKEN
-        language = query.language or language_of(query.text)
-        if language is None:
+        if query.language is None:
             return _WEIGHT_UNKNOWN
-        return _WEIGHT_SPOKEN if language.partition("-")[0] in self._dense_languages else _WEIGHT_FOREIGN
+        return _WEIGHT_SPOKEN if query.language.partition("-")[0] in self._dense_languages else _WEIGHT_FOREIGN
 
     async def describe(
         self,
@@ -288,8 +286,14 @@ def _fused(
     return {"prefetch": halves, "query": formula}
 
 
-def _sparse_passage(chunk: IndexedChunk) -> models.SparseVector:
+def _language_of(text: str) -> str | None:
     # late: processes that never search or index need not load the engine
+    from adapters.qdrant.languages import language_of
+
+    return language_of(text)
+
+
+def _sparse_passage(chunk: IndexedChunk) -> models.SparseVector:
     from adapters.qdrant.sparse import sparse_of_passage
 
     sparse = sparse_of_passage(chunk.text, chunk.language)

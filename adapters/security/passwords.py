@@ -4,6 +4,8 @@ import asyncio
 import importlib.util
 import os
 import runpy
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from application.ports.security import PasswordHasher
 MEMORY_KIB: Final = 19 * 1024
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
+NICENESS: Final = 5  # a third of the share of a thread that has not stepped back
 _NEVER_COMMON: Final = 64  # characters that are looked at; the longest password on the list is shorter
 _TRIVIAL_UNIT: Final = 2  # "aaaa…" and "abab…" need no list
 _PADDING: Final = "0123456789!?.,-_*#@$%&+= "
@@ -37,7 +40,9 @@ class Argon2Passwords(PasswordHasher):
         parallelism: int = PARALLELISM,
     ) -> None:
         self._argon2 = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
-        self._threads = ThreadPoolExecutor(concurrency or os.cpu_count() or 1, thread_name_prefix="passwords")
+        self._threads = ThreadPoolExecutor(
+            concurrency or os.cpu_count() or 1, thread_name_prefix="passwords", initializer=_step_back
+        )
         self._nobodys = self._argon2.hash(os.urandom(16).hex())
         self._common: frozenset[str] | None = None
 
@@ -81,6 +86,15 @@ class Argon2Passwords(PasswordHasher):
             return self._argon2.verify(password_hash, password)
         except (Argon2Error, InvalidHashError):
             return False
+
+
+def _step_back() -> None:
+    """Let the event loop's thread go first where processors are short: a flood of logins waits for itself.
+
+    Linux keeps a niceness for each thread; elsewhere it would be that of the whole process, and is left alone.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
 
 
 def _encoded(password: str) -> bytes:

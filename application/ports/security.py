@@ -74,3 +74,15 @@ class Tokens(Protocol):
     def digest(self, secret: str) -> bytes:
         """What `new_opaque` stored for this secret."""
         ...
+
+
+class Seal(Protocol):
+    """Keeps what must be given again, and may hold a secret, unreadable in the database."""
+
+    def close(self, plain: bytes, *, context: bytes) -> bytes:
+        """Encrypted and authenticated, so that only the same context opens it."""
+        ...
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes | None:
+        """What was closed; None for another context, another key, or a damaged one."""
+        ...

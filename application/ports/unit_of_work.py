@@ -4,6 +4,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from application.ports.accounts import ApiKeys, Invitations
+from application.ports.audit import AuditLog
+from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
@@ -42,6 +44,8 @@ class UnitOfWork(Protocol):
     passages: Passages
     conversations: Conversations
     messages: Messages
+    idempotency: IdempotencyKeys
+    audit: AuditLog
     runs: RunRecords
     usage: UsageRecords
     rooms: Rooms
@@ -53,8 +57,13 @@ class UnitOfWork(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    async def commit(self) -> None:
-        """Write the jobs that follow from the events of saved aggregates (`application.reactions`), then commit."""
+    async def commit(self, result: object | None = None) -> None:
+        """Write the jobs that follow from the events of saved aggregates (`application.reactions`), then commit.
+
+        `result` is what the use case is about to return. Where the call is an attempt at a request with an
+        idempotency key (`application.calls`), its answer is made from it and committed too; `ConcurrentChange` when
+        another attempt took over, and then nothing is committed.
+        """
         ...
 
 

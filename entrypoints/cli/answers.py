@@ -55,6 +55,7 @@ async def print_answer(events: AsyncIterator[tuple[str, Json]]) -> Json:
                 out.print(f" [{numbers[key]}]", end="", markup=False, style="bold cyan")
             case "message.completed" | "message.failed":
                 last = data
+                note(f"to go on: --conversation {data['message']['conversation_id']}")
     out.print()
     if cited:
         out.print()

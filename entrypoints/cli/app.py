@@ -1,6 +1,7 @@
 """All commands and their options. What a command needs is imported when it runs: `--help` answers at once."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,18 +126,21 @@ def migrate(
 
 
 @app.command()
-def ingest(
+def ingest(  # noqa: PLR0913, PLR0917 one argument per option
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     collection: Annotated[str | None, typer.Option(help="Put them into this collection, made if missing.")] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders inside folders too.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with new and changed files until Ctrl-C.")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Files handed over at once.")] = 4,
     server: Server = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Take files and folders in; unchanged ones are skipped, changed ones become a new revision."""
     from entrypoints.cli import ingest as ingesting
-    from entrypoints.cli.working import ingest_files
+    from entrypoints.cli.watching import stamps
+    from entrypoints.cli.working import Follow, ingest_files
 
     invocation: Invocation = context.obj
     settings = invocation.settings()
@@ -147,15 +151,32 @@ def ingest(
         raise typer.Exit(WRONG_USE)
     files = list(ingesting.files_under(paths, recursive=recursive))
     started = time.monotonic()
+
+    def tell(told: Sequence[ingesting.Outcome]) -> None:
+        if as_json:
+            print_json({"files": [outcome.view() for outcome in told]})
+        else:
+            ingesting.print_summary(told, time.monotonic() - started)
+
+    follow = Follow(
+        look=lambda: stamps(ingesting.files_under(paths, recursive=recursive, tell=False)),
+        tell=tell,
+    )
     outcomes = run(
-        lambda: ingest_files(settings, files, collection=collection, server=server, workspace=workspace, quiet=as_json),
+        lambda: ingest_files(
+            settings,
+            files,
+            collection=collection,
+            server=server,
+            workspace=workspace,
+            quiet=as_json,
+            at_once=concurrency,
+            follow=follow if watch else None,
+        ),
         settings,
         log_level="error",
     )
-    if as_json:
-        print_json({"files": [outcome.view() for outcome in outcomes]})
-    else:
-        ingesting.print_summary(outcomes, time.monotonic() - started)
+    tell(outcomes)
     if any(outcome.result == "failed" for outcome in outcomes):
         raise typer.Exit(FAILED)
 

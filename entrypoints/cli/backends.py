@@ -19,7 +19,7 @@ from application.ports.repositories import DocumentQuery
 from application.use_cases import UseCases
 from domain.access import Actor
 from domain.errors import NotFound
-from domain.ids import CollectionId, ConversationId, DocumentId
+from domain.ids import CollectionId, ConversationId, DocumentId, MessageId
 from domain.passages import SearchMode
 from entrypoints.http.document_resources import document_view, result_view
 
@@ -144,15 +144,24 @@ class LocalBackend:
     async def ask(
         self, question: str, *, collection_id: str | None, conversation: str | None
     ) -> AsyncIterator[tuple[str, Json]]:
-        """See `Backend`."""
+        """See `Backend`. Leaving the iterator early cancels the answer."""
         events = await self.use_cases.ask(
             self.actor,
             question=question,
             collection_ids=(chosen,) if (chosen := _id(collection_id)) else (),
             conversation_id=None if conversation is None else ConversationId(UUID(conversation)),
         )
-        async for event in events:
-            yield event.name, dict(event.data)
+        message_id: MessageId | None = None
+        try:
+            async for event in events:
+                if event.name == "message.created":
+                    message_id = MessageId(UUID(event.data["message"]["id"]))
+                if event.is_last:
+                    message_id = None
+                yield event.name, dict(event.data)
+        finally:
+            if message_id is not None:
+                await self.use_cases.cancel_answer(self.actor, message_id=message_id)
 
 
 def _id(collection_id: str | None) -> CollectionId | None:

@@ -42,8 +42,8 @@ class Outcome:
         }
 
 
-def files_under(paths: Sequence[Path], *, recursive: bool) -> Iterator[Path]:
-    """The files that are meant, sorted, each once; hidden ones only when named."""
+def files_under(paths: Sequence[Path], *, recursive: bool, tell: bool = True) -> Iterator[Path]:
+    """The files that are meant, sorted, each once; hidden ones only when named. `tell` of what is left out."""
     seen: set[Path] = set()
     for path in paths:
         if path.is_dir():
@@ -51,7 +51,7 @@ def files_under(paths: Sequence[Path], *, recursive: bool) -> Iterator[Path]:
             hidden = {p for p in found if any(part.startswith(".") for part in p.relative_to(path).parts)}
             candidates = [p for p in found if p.is_file() and p not in hidden]
             folders = sum(p.is_dir() and p not in hidden for p in found)
-            if folders and not recursive:
+            if folders and not recursive and tell:
                 note(f"{path}: {folders} folders inside were left out; add --recursive to take them too.")
         else:
             candidates = [path]
@@ -108,11 +108,11 @@ class Bars:
 
 
 async def ingest(
-    backend: Backend, paths: Sequence[Path], *, collection: str | None, quiet: bool = False
+    backend: Backend, paths: Sequence[Path], *, collection: str | None, quiet: bool = False, at_once: int = AT_ONCE
 ) -> list[Outcome]:
     """Hand every file over and wait until each is ready or failed, a few at a time, in the order given."""
     collection_id = None if collection is None else await backend.collection(collection, create=True)
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(at_once)
     with Bars(total=len(paths), quiet=quiet) as bars:
 
         async def one(path: Path) -> Outcome:

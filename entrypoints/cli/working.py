@@ -3,16 +3,18 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import httpx
+from attrs import frozen
 
 from entrypoints.cli.backends import Backend, LocalBackend, ServerBackend
 from entrypoints.cli.ingest import Outcome, ingest
 from entrypoints.cli.output import note
+from entrypoints.cli.watching import Stamp, watch
 from entrypoints.host import Host, open_host
 from entrypoints.settings import Settings, SettingsError
 from entrypoints.worker import working
@@ -29,6 +31,14 @@ async def run_worker_until_stopped(settings: Settings) -> None:
     async with open_host(settings, role="worker") as host, working(host.container):
         note("Working; Ctrl-C stops.")
         await stop.wait()
+
+
+@frozen(kw_only=True)
+class Follow:
+    """How to watch folders: what lies in them now, and where to say what became of it."""
+
+    look: Callable[[], Mapping[Path, Stamp]]
+    tell: Callable[[Sequence[Outcome]], None]
 
 
 @asynccontextmanager
@@ -76,7 +86,23 @@ async def ingest_files(
     server: str | None,
     workspace: str | None,
     quiet: bool,
+    at_once: int,
+    follow: Follow | None = None,
 ) -> list[Outcome]:
-    """Ingest and wait until each file is ready or failed."""
+    """Ingest and wait until each file is ready or failed; then go on with what `follow` sees, until interrupted."""
+    known = {} if follow is None else await asyncio.to_thread(follow.look)
     async with backend(settings, server=server, workspace=workspace, role="ingest", with_worker=True) as behind:
-        return await ingest(behind, files, collection=collection, quiet=quiet)
+
+        async def take(paths: Sequence[Path]) -> list[Outcome]:
+            return await ingest(behind, paths, collection=collection, quiet=quiet, at_once=at_once)
+
+        async def take_more(paths: Sequence[Path]) -> None:
+            if follow is not None:
+                follow.tell(await take(paths))
+
+        outcomes = await take(files)
+        if follow is not None:
+            follow.tell(outcomes)
+            note("Watching for new and changed files; Ctrl-C stops.")
+            await watch(follow.look, take_more, known=known)
+        return outcomes

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse, Response
 
 from application import answer_reading, asking, feedback
@@ -18,6 +18,7 @@ from domain.ids import ConversationId, MessageId
 from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
+from entrypoints.http.idempotency import REPLAYED, Once, OnceDep
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
 from entrypoints.http.schemas import FeedbackBody, MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
@@ -43,24 +44,26 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
         yield ServerEvent(id=event.offset, name=event.name, data=event.data)
 
 
-async def _answered(
-    use_cases: UseCases, actor: Actor, asked: asking.Asked, accept: str | None, request: Request
-) -> Response:
-    """As a stream, or as one message at its end."""
-    events = await use_cases.read_answer(actor, message_id=asked.answer.id)
-    location = f"/v1/workspaces/{actor.workspace_id}/messages/{asked.answer.id}"
+async def _answered(use_cases: UseCases, actor: Actor, once: Once, answer_id: str, accept: str | None) -> Response:
+    """As a stream, or as one message at its end; a repeated question is answered by the same answer."""
+    message_id = MessageId(UUID(answer_id))
+    events = await use_cases.read_answer(actor, message_id=message_id)
+    headers = {"Location": f"/v1/workspaces/{actor.workspace_id}/messages/{message_id}"}
+    if once.replayed:
+        headers |= REPLAYED
     if wants_events(accept):
-        return EventStream(_told(events), headers={"Location": location})
+        return EventStream(_told(events), headers=headers)
     last: dict[str, Any] = {}
     async for event in events:
         last = dict(event.data)
-    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=asked.answer.id))
+    answer = last.get("message") or message_view(await use_cases.show_message(actor, message_id=message_id))
     error = answer["error"]
     if error is not None and not answer["content"] and error["code"].startswith(NOTHING_BEGUN):
         code = "llm_unavailable" if error["code"].startswith("llm_") else error["code"]
         wait = math.ceil(error.get("retry_after") or RETRY_AFTER)
-        return problem(request, 503, code, error["message"], headers={"Retry-After": str(wait)}, message=answer)
-    return JSONResponse(answer, status_code=201, headers={"Location": location})
+        headers["Retry-After"] = str(wait)
+        return problem(once.request, 503, code, error["message"], headers=headers, message=answer)
+    return JSONResponse(answer, status_code=201, headers=headers)
 
 
 @router.post(
@@ -76,23 +79,26 @@ async def _answered(
 )
 async def post_message(
     *,
-    request: Request,
     use_cases: UseCasesDep,
     actor: ActorDep,
+    once: OnceDep,
     conversation_id: UUID,
     body: MessageBody,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Ask."""
-    asked = await use_cases.post_message(
-        actor,
-        conversation_id=ConversationId(conversation_id),
-        content=body.content,
-        parent_id=None if body.parent_id is None else MessageId(body.parent_id),
-        use_knowledge=body.use_knowledge,
-        filters=None if body.filters is None else body.filters.filters(),
+    answer_id = await once.reference(
+        lambda: use_cases.post_message(
+            actor,
+            conversation_id=ConversationId(conversation_id),
+            content=body.content,
+            parent_id=None if body.parent_id is None else MessageId(body.parent_id),
+            use_knowledge=body.use_knowledge,
+            filters=None if body.filters is None else body.filters.filters(),
+        ),
+        lambda asked: str(asked.answer.id),
     )
-    return await _answered(use_cases, actor, asked, accept, request)
+    return await _answered(use_cases, actor, once, answer_id, accept)
 
 
 @router.get(
@@ -144,15 +150,18 @@ async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUI
 )
 async def regenerate_answer(
     *,
-    request: Request,
     use_cases: UseCasesDep,
     actor: ActorDep,
+    once: OnceDep,
     message_id: UUID,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Another answer to the same question."""
-    asked = await use_cases.regenerate_answer(actor, message_id=MessageId(message_id))
-    return await _answered(use_cases, actor, asked, accept, request)
+    answer_id = await once.reference(
+        lambda: use_cases.regenerate_answer(actor, message_id=MessageId(message_id)),
+        lambda asked: str(asked.answer.id),
+    )
+    return await _answered(use_cases, actor, once, answer_id, accept)
 
 
 @router.put(

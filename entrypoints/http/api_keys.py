@@ -17,8 +17,9 @@ from entrypoints.http.account_resources import (
     ticket_view,
 )
 from entrypoints.http.dependencies import ActorDep, IdentityDep, UseCasesDep
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
-from entrypoints.http.routing import WORKSPACE, about
+from entrypoints.http.routing import WORKSPACE, about, problems
 from entrypoints.http.schemas import ApiKeyBody
 
 router = APIRouter(tags=["auth"])
@@ -44,19 +45,27 @@ async def issue_ticket(use_cases: UseCasesDep, identity: IdentityDep) -> JSONRes
     operation_id="createApiKey",
     summary="Make an API key",
     description=about(api_keys.CreateApiKey),
+    responses=problems(409),
 )
-async def create_api_key(use_cases: UseCasesDep, actor: ActorDep, body: ApiKeyBody) -> JSONResponse:
+async def create_api_key(use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, body: ApiKeyBody) -> Response:
     """Make an API key."""
-    made = await use_cases.create_api_key(
-        actor,
-        name=body.name,
-        scopes=frozenset(body.scopes),
-        expires_at=body.expires_at,
-        collection_ids=None if body.collection_ids is None else frozenset(map(CollectionId, body.collection_ids)),
+    return await once(
+        lambda: use_cases.create_api_key(
+            actor,
+            name=body.name,
+            scopes=frozenset(body.scopes),
+            expires_at=body.expires_at,
+            collection_ids=None if body.collection_ids is None else frozenset(map(CollectionId, body.collection_ids)),
+        ),
+        lambda made: JSONResponse(
+            made_key_view(made),
+            status_code=201,
+            headers={
+                "Location": f"/v1/workspaces/{actor.workspace_id}/api-keys/{made.key.id}",
+                "Cache-Control": "no-store",
+            },
+        ),
     )
-    location = f"/v1/workspaces/{actor.workspace_id}/api-keys/{made.key.id}"
-    headers = {"Location": location, "Cache-Control": "no-store"}
-    return JSONResponse(made_key_view(made), status_code=201, headers=headers)
 
 
 @router.get(

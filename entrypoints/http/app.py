@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 from entrypoints.http import (
     answers,
     api_keys,
+    audit,
     auth,
     conversations,
     document_content,
@@ -28,6 +29,7 @@ from entrypoints.http import (
 )
 from entrypoints.http.dependencies import Container
 from entrypoints.http.limits import BodyLimit
+from entrypoints.http.rates import Rates
 from entrypoints.telemetry import Metrics
 from entrypoints.websocket import asyncapi
 from entrypoints.websocket.endpoint import PATH, LiveEndpoint
@@ -47,6 +49,7 @@ ROUTERS = (
     api_keys.router,
     workspaces.router,
     members.router,
+    audit.router,
     documents.router,
     document_content.router,
     knowledge.router,
@@ -82,12 +85,16 @@ def beside(live: LiveEndpoint, lifespan: Lifespan[FastAPI] | None) -> Lifespan[F
 
 
 def create_app(
-    container: Container, *, lifespan: Lifespan[FastAPI] | None = None, metrics: Metrics | None = None
+    container: Container,
+    *,
+    lifespan: Lifespan[FastAPI] | None = None,
+    metrics: Metrics | None = None,
+    rates: Rates | None = None,
 ) -> FastAPI:
     """An ASGI application on this container.
 
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
-    without them the application has its own.
+    without them the application has its own. Without `rates` nobody is refused for calling too often.
     """
     metrics = metrics or Metrics()
     live = LiveEndpoint(container, LiveMetrics(metrics.registry))
@@ -102,6 +109,7 @@ def create_app(
         lifespan=beside(live, lifespan),
     )
     app.state.container = container
+    app.state.rates = rates or Rates()
     app.state.metrics = metrics
     app.state.live = live
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
 from application import authentication, login_sessions
@@ -12,6 +12,7 @@ from domain.ids import SessionId
 from entrypoints.http.account_resources import SessionOut, SessionsOut, session_view
 from entrypoints.http.dependencies import IdentityDep, UseCasesDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
+from entrypoints.http.rates import RatesDep, charge_open
 from entrypoints.http.resources import (
     ProfileOut,
     RegisteredOut,
@@ -45,6 +46,7 @@ Attempt = Annotated[
     summary="Make an account",
     description=about(authentication.Register, authentication.CreateUser),
     responses=problems(403, 404, 409),
+    dependencies=[Depends(charge_open)],
 )
 async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     """Make an account."""
@@ -66,10 +68,14 @@ async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
     description=about(login_sessions.LogIn),
     responses=problems(401),
 )
-async def log_in(use_cases: UseCasesDep, body: LogInBody, user_agent: UserAgent = "") -> JSONResponse:
+async def log_in(
+    request: Request, use_cases: UseCasesDep, rates: RatesDep, body: LogInBody, user_agent: UserAgent = ""
+) -> JSONResponse:
     """Log in."""
     device = "".join(c if c.isprintable() else " " for c in user_agent)
-    return JSONResponse(tokens_view(await use_cases.log_in(email=body.email, password=body.password, device=device)))
+    async with rates.guarding_login(request, body.email):
+        tokens = await use_cases.log_in(email=body.email, password=body.password, device=device)
+    return JSONResponse(tokens_view(tokens))
 
 
 @router.post(
@@ -79,6 +85,7 @@ async def log_in(use_cases: UseCasesDep, body: LogInBody, user_agent: UserAgent 
     summary="Exchange a refresh token",
     description=about(login_sessions.RefreshSession),
     responses=problems(401),
+    dependencies=[Depends(charge_open)],
 )
 async def refresh(use_cases: UseCasesDep, body: RefreshTokenBody, attempt: Attempt = None) -> JSONResponse:
     """Exchange a refresh token."""

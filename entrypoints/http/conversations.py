@@ -17,6 +17,7 @@ from entrypoints.http.chat_resources import (
     MessagesOut,
 )
 from entrypoints.http.dependencies import ActorDep, IfMatch, UseCasesDep, expected_version
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.schemas import ConversationBody
@@ -32,21 +33,27 @@ CONVERSATION = f"{WORKSPACE}/conversations/{{conversation_id}}"
     operation_id="startConversation",
     summary="Start a conversation",
     description=about(conversations.StartConversation),
+    responses=problems(409),
 )
 async def start_conversation(
-    use_cases: UseCasesDep, actor: ActorDep, body: ConversationBody | None = None
-) -> JSONResponse:
+    use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, body: ConversationBody | None = None
+) -> Response:
     """Start a conversation."""
-    body = body or ConversationBody()
-    started = await use_cases.start_conversation(
-        actor,
-        title=body.title,
-        collection_ids=tuple(map(CollectionId, body.collection_ids or ())),
-        instructions=body.instructions,
-        model=body.model,
+    asked = body or ConversationBody()
+    return await once(
+        lambda: use_cases.start_conversation(
+            actor,
+            title=asked.title,
+            collection_ids=tuple(map(CollectionId, asked.collection_ids or ())),
+            instructions=asked.instructions,
+            model=asked.model,
+        ),
+        lambda started: versioned(
+            conversation_view(started),
+            status=201,
+            location=f"/v1/workspaces/{actor.workspace_id}/conversations/{started.id}",
+        ),
     )
-    location = f"/v1/workspaces/{actor.workspace_id}/conversations/{started.id}"
-    return versioned(conversation_view(started), status=201, location=location)
 
 
 @router.get(

@@ -13,6 +13,7 @@ from application.use_cases import UseCases
 from domain.access import Actor
 from domain.errors import Unauthenticated
 from domain.ids import WorkspaceId
+from entrypoints.http.rates import RatesDep
 
 
 class HttpSettings(Protocol):
@@ -49,17 +50,23 @@ class Container(Protocol):
         ...
 
 
-def get_container(connection: HTTPConnection) -> Container:
-    """The container of the application that serves this connection."""
+async def get_container(connection: HTTPConnection) -> Container:
+    """The container of the application that serves this connection.
+
+    Asynchronous, as all dependencies are: others would each go through a thread.
+    """
     container: Container = connection.app.state.container
     return container
 
 
-def get_use_cases(container: Annotated[Container, Depends(get_container)]) -> UseCases:
+async def get_use_cases(connection: HTTPConnection) -> UseCases:
     """The use cases."""
+    container: Container = connection.app.state.container
     return container.use_cases()
 
 
+# Dependencies are coroutines even where they wait for nothing: FastAPI runs plain functions in a thread, which costs
+# more than all the rest of a small request. They are few for the same reason: each costs as much as a route.
 UseCasesDep = Annotated[UseCases, Depends(get_use_cases)]
 ContainerDep = Annotated[Container, Depends(get_container)]
 
@@ -71,20 +78,37 @@ bearer = HTTPBearer(
 
 
 async def get_identity(
-    use_cases: UseCasesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    connection: HTTPConnection,
+    use_cases: UseCasesDep,
+    rates: RatesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Identity:
     """The person that the bearer token proves."""
+    try:
+        identity = await use_cases.authenticate(_token(credentials))
+    except Unauthenticated:
+        await rates.charge_address(connection, "refused")
+        raise
+    await rates.charge_identity(connection, identity)
+    return identity
+
+
+def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
     if credentials is None or not credentials.credentials:
         raise Unauthenticated("Send `Authorization: Bearer <access token>`.")
-    return await use_cases.authenticate(credentials.credentials)
+    return credentials.credentials
 
 
 IdentityDep = Annotated[Identity, Depends(get_identity)]
 
 
-async def get_actor(use_cases: UseCasesDep, identity: IdentityDep, workspace_id: UUID) -> Actor:
+async def get_actor(
+    connection: HTTPConnection, use_cases: UseCasesDep, rates: RatesDep, identity: IdentityDep, workspace_id: UUID
+) -> Actor:
     """The person in the workspace of the path."""
-    return await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
+    actor = await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
+    await rates.charge_workspace(connection, identity, actor.workspace_id)
+    return actor
 
 
 ActorDep = Annotated[Actor, Depends(get_actor)]

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from application import document_contents, uploads
-from application.uploads import Particulars
+from application.uploads import Particulars, Receipt
 from domain.documents import Document
 from domain.errors import Conflict, InvalidInput
 from domain.ids import CollectionId, DocumentId
 from entrypoints.http.dependencies import ActorDep, ContainerDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.document_resources import DocumentOut, document_view
 from entrypoints.http.errors import RangeNotSatisfiable
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.limits import allow_body
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.uploads import Upload
@@ -74,28 +75,38 @@ def _particulars(upload: Upload) -> Particulars:
     description=about(uploads.UploadDocument),
     responses={
         200: {"model": DocumentOut, "description": "The same bytes are already in the collection: that document"},
-        **problems(413, 415, 422),
+        **problems(409, 413, 415, 422),
     },
     openapi_extra=_form({"file": FILE_PART, **FIELDS}),
 )
 async def upload_document(
-    request: Request, container: ContainerDep, use_cases: UseCasesDep, actor: ActorDep
-) -> JSONResponse:
+    request: Request, container: ContainerDep, use_cases: UseCasesDep, actor: ActorDep, once: OnceDep
+) -> Response:
     """Upload a document."""
     upload = await _begin(request, container)
     early = _particulars(upload)
-    receipt = await use_cases.upload_document(
-        actor,
-        content=upload.content(),
-        filename=upload.filename,
-        collection_id=early.collection_id,
-        title=early.title,
-        tags=early.tags,
-        metadata=early.metadata,
-        late=lambda: _particulars(upload),
+
+    async def take(content: AsyncIterator[bytes]) -> Receipt:
+        return await use_cases.upload_document(
+            actor,
+            content=content,
+            filename=upload.filename,
+            collection_id=early.collection_id,
+            title=early.title,
+            tags=early.tags,
+            metadata=early.metadata,
+            late=lambda: _particulars(upload),
+        )
+
+    return await once.upload(
+        upload,
+        take,
+        lambda receipt: versioned(
+            document_view(receipt.document),
+            status=202 if receipt.created else 200,
+            location=f"/v1/workspaces/{actor.workspace_id}/documents/{receipt.document.id}",
+        ),
     )
-    location = f"/v1/workspaces/{actor.workspace_id}/documents/{receipt.document.id}"
-    return versioned(document_view(receipt.document), status=202 if receipt.created else 200, location=location)
 
 
 @router.put(

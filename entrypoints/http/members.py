@@ -19,6 +19,7 @@ from entrypoints.http.account_resources import (
     member_view,
 )
 from entrypoints.http.dependencies import ActorDep, IdentityDep, UseCasesDep
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import WorkspaceOut, workspace_view
 from entrypoints.http.routing import WORKSPACE, about, problems
@@ -84,12 +85,19 @@ async def remove_member(use_cases: UseCasesDep, actor: ActorDep, user_id: UUID) 
     description=about(invitations.Invite),
     responses=problems(409),
 )
-async def invite(use_cases: UseCasesDep, actor: ActorDep, body: InvitationBody) -> JSONResponse:
+async def invite(use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, body: InvitationBody) -> Response:
     """Invite somebody."""
-    made = await use_cases.invite(actor, email=body.email, role=Role.parse(body.role))
-    location = f"/v1/workspaces/{actor.workspace_id}/invitations/{made.invitation.id}"
-    headers = {"Location": location, "Cache-Control": "no-store"}
-    return JSONResponse(made_invitation_view(made), status_code=201, headers=headers)
+    return await once(
+        lambda: use_cases.invite(actor, email=body.email, role=Role.parse(body.role)),
+        lambda made: JSONResponse(
+            made_invitation_view(made),
+            status_code=201,
+            headers={
+                "Location": f"/v1/workspaces/{actor.workspace_id}/invitations/{made.invitation.id}",
+                "Cache-Control": "no-store",
+            },
+        ),
+    )
 
 
 @router.get(
@@ -143,10 +151,14 @@ async def withdraw_invitation(use_cases: UseCasesDep, actor: ActorDep, invitatio
     description=about(joining.AcceptInvitation),
     responses=problems(403, 404, 409),
 )
-async def accept_invitation(use_cases: UseCasesDep, identity: IdentityDep, body: InvitationTokenBody) -> JSONResponse:
+async def accept_invitation(
+    use_cases: UseCasesDep, identity: IdentityDep, once: OnceDep, body: InvitationTokenBody
+) -> Response:
     """Accept an invitation."""
-    joined = await use_cases.accept_invitation(identity, token=body.token)
-    return JSONResponse(workspace_view(joined.workspace, joined.role))
+    return await once(
+        lambda: use_cases.accept_invitation(identity, token=body.token),
+        lambda joined: JSONResponse(workspace_view(joined.workspace, joined.role)),
+    )
 
 
 @router.put(

@@ -12,7 +12,9 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from application.calls import calling
 from entrypoints.http.errors import problem, unexpected
+from entrypoints.http.rates import headers_of
 from entrypoints.telemetry import Metrics
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -64,7 +66,12 @@ class Surroundings:
                 _complete(MutableHeaders(scope=message), scope)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(**bound), self.metrics.in_progress.track_inprogress():
+        client = scope.get("client")
+        with (
+            structlog.contextvars.bound_contextvars(**bound),
+            calling(address=client[0] if client else None, request_id=scope["request_id"]),
+            self.metrics.in_progress.track_inprogress(),
+        ):
             try:
                 await self.app(scope, receive, sending)
             except ClientDisconnect:
@@ -97,6 +104,8 @@ def _complete(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
+    for name, value in headers_of(scope).items():
+        headers[name] = value
 
 
 class Origins(CORSMiddleware):
@@ -118,7 +127,17 @@ class Origins(CORSMiddleware):
                 "X-Request-Id",
                 "traceparent",
             ),
-            expose_headers=("Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-Id"),
+            expose_headers=(
+                "Content-Disposition",
+                "Content-Range",
+                "ETag",
+                "Idempotent-Replayed",
+                "Location",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-Id",
+            ),
             max_age=600,
         )
 

@@ -53,9 +53,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _complete(path: str, operation: dict[str, Any]) -> None:
     statuses = [500]
     if operation.get("security"):
-        statuses += [401, 503]
+        statuses += [401, 429, 503]
     if path.startswith("/v1/auth/"):
-        statuses += [503]
+        statuses += [429, 503]
     if path.startswith(WORKSPACE):
         statuses += [403, 404]
     if "requestBody" in operation:

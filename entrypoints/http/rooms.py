@@ -15,6 +15,7 @@ from domain.ids import RoomId, UserId
 from domain.rooms import MAX_SEQ, Room
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IfMatch, UseCasesDep, expected_version
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
@@ -146,11 +147,16 @@ def room_detail_view(shown: RoomWithMembers) -> dict[str, Any]:
     operation_id="createRoom",
     summary="Make a room",
     description=about(rooms.CreateRoom),
+    responses=problems(409),
 )
-async def create_room(use_cases: UseCasesDep, actor: ActorDep, body: RoomBody) -> JSONResponse:
+async def create_room(use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, body: RoomBody) -> Response:
     """Make a room."""
-    made = await use_cases.create_room(actor, name=body.name, visibility=body.visibility or Visibility.WORKSPACE)
-    return versioned(room_view(made), status=201, location=f"/v1/workspaces/{actor.workspace_id}/rooms/{made.id}")
+    return await once(
+        lambda: use_cases.create_room(actor, name=body.name, visibility=body.visibility or Visibility.WORKSPACE),
+        lambda made: versioned(
+            room_view(made), status=201, location=f"/v1/workspaces/{actor.workspace_id}/rooms/{made.id}"
+        ),
+    )
 
 
 @router.get(
@@ -275,9 +281,13 @@ async def list_room_events(
     description=about(rooms_events.PublishEvent),
     responses=problems(409, 413),
 )
-async def publish_room_event(use_cases: UseCasesDep, actor: ActorDep, room_id: UUID, body: EventBody) -> JSONResponse:
+async def publish_room_event(
+    use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, room_id: UUID, body: EventBody
+) -> Response:
     """Send something to a room."""
-    appended = await use_cases.publish_event(
-        actor, room_id=RoomId(room_id), kind=body.kind, client_msg_id=body.client_msg_id or uuid4(), data=body.data
+    return await once(
+        lambda: use_cases.publish_event(
+            actor, room_id=RoomId(room_id), kind=body.kind, client_msg_id=body.client_msg_id or uuid4(), data=body.data
+        ),
+        lambda appended: JSONResponse(event_view(appended.event), status_code=201),
     )
-    return JSONResponse(event_view(appended.event), status_code=201)

@@ -192,7 +192,7 @@ class SearchBody(Body):
     mode: SearchMode = SearchMode.HYBRID
     filters: FiltersBody | None = None
     max_per_document: int | None = Field(default=None, ge=1)
-    rerank: bool | None = Field(default=None, description="Taken into account where a reranker is installed.")
+    rerank: bool | None = Field(default=None, description="Taken and without effect: this version has no reranker.")
 
 
 class ConversationBody(Body):

@@ -9,6 +9,7 @@ from application import deleting, joining, workspaces
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
+from entrypoints.http.idempotency import OnceDep
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import (
     CollectionOut,
@@ -58,13 +59,16 @@ async def list_workspaces(
     summary="Make a workspace",
     description=about(workspaces.CreateWorkspace),
     tags=["workspaces"],
-    responses=problems(403),
+    responses=problems(403, 409),
 )
-async def create_workspace(use_cases: UseCasesDep, identity: IdentityDep, body: NameBody) -> JSONResponse:
+async def create_workspace(use_cases: UseCasesDep, identity: IdentityDep, once: OnceDep, body: NameBody) -> Response:
     """Make a workspace."""
-    made = await use_cases.create_workspace(identity, name=body.name)
-    location = f"/v1/workspaces/{made.workspace.id}"
-    return versioned(workspace_view(made.workspace, made.role), status=201, location=location)
+    return await once(
+        lambda: use_cases.create_workspace(identity, name=body.name),
+        lambda made: versioned(
+            workspace_view(made.workspace, made.role), status=201, location=f"/v1/workspaces/{made.workspace.id}"
+        ),
+    )
 
 
 @router.get(
@@ -143,16 +147,21 @@ async def list_collections(
     tags=["collections"],
     responses=problems(409),
 )
-async def create_collection(use_cases: UseCasesDep, actor: ActorDep, body: CollectionBody) -> JSONResponse:
+async def create_collection(use_cases: UseCasesDep, actor: ActorDep, once: OnceDep, body: CollectionBody) -> Response:
     """Make a collection."""
-    made = await use_cases.create_collection(
-        actor,
-        name=body.name,
-        description=body.description or "",
-        visibility=body.visibility or Visibility.WORKSPACE,
+    return await once(
+        lambda: use_cases.create_collection(
+            actor,
+            name=body.name,
+            description=body.description or "",
+            visibility=body.visibility or Visibility.WORKSPACE,
+        ),
+        lambda made: versioned(
+            collection_view(made),
+            status=201,
+            location=f"/v1/workspaces/{actor.workspace_id}/collections/{made.collection.id}",
+        ),
     )
-    location = f"/v1/workspaces/{actor.workspace_id}/collections/{made.collection.id}"
-    return versioned(collection_view(made), status=201, location=location)
 
 
 @router.get(

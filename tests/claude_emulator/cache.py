@@ -10,6 +10,7 @@ from attrs import define, field
 from tests.claude_emulator.catalogue import Model
 
 _CHARACTERS_A_TOKEN = 4
+_LOOKBACK = 20  # blocks before a breakpoint that are looked for in the cache
 
 
 def count_tokens(value: object) -> int:
@@ -26,14 +27,15 @@ class PromptCache:
     def usage(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """Input tokens, split into read from the cache, newly cached, and neither."""
         total, read, marked = 0, 0, 0
+        passed: list[tuple[str, int]] = []  # prefixes so far, and their tokens
         prefix = hashlib.sha256(body["model"].encode())
         for part, is_breakpoint in _parts(body):
             total += count_tokens(part)
             prefix.update(json.dumps(part, sort_keys=True).encode())
+            passed.append((prefix.hexdigest(), total))
             if is_breakpoint and total >= model.cache_minimum:
                 marked = total
-                if prefix.hexdigest() in self._known:
-                    read = total
+                read = max([read, *(tokens for known, tokens in passed[-_LOOKBACK:] if known in self._known)])
                 self._known.add(prefix.hexdigest())
         return {
             "input_tokens": total - marked,

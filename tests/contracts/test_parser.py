@@ -194,6 +194,16 @@ async def test_the_pages_without_text_are_named(sandbox: SandboxedParser, file: 
     assert found.pages_without_text == (2, 3)
 
 
+async def test_a_pdf_that_unpacks_without_end_runs_out_of_memory(
+    sandbox: SandboxedParser, file: Callable[[bytes], Path]
+) -> None:
+    """PDFium takes its process with it; the failure is told as what it is."""
+    assert FailureCode.PARSE_MEMORY is await failure_of(
+        sandbox.parse(file(documents.pdf_bomb(LIMITS.memory_bytes)), PDF)
+    )
+    assert (await sandbox.parse(file(b"fine"), PLAIN)).text == "fine"
+
+
 async def test_too_many_pages_are_refused(sandbox: SandboxedParser, tmp_path: Path) -> None:
     """The count decides before any page is read."""
     path = tmp_path / "many.pdf"
@@ -319,6 +329,18 @@ async def test_a_page_of_html_gives_its_visible_text(sandbox: SandboxedParser, f
     assert "p{}" not in found.text
 
 
+async def test_teasers_around_an_article_are_left_out(sandbox: SandboxedParser, file: Callable[[bytes], Path]) -> None:
+    """Words of one or two that the article has too do not bring them back; its own short lines stay."""
+    story = "".join(f"<p>{'The news of the day about cars is told here at some length. ' * 3}{n}</p>" for n in range(8))
+    teasers = "".join(f"<div><p>Cars news</p><h3>Another story, number {n}</h3></div>" for n in range(20))
+    page = f"<html><body><h1>Cars</h1><article>{story}<p>The end.</p></article>{teasers}</body></html>"
+    found = await sandbox.parse(file(page.encode()), HTML)
+
+    assert "at some length" in found.text
+    assert "Another story" not in found.text
+    assert found.text.count("Cars news") <= 1  # the one right below the article may be of it
+
+
 async def test_deeply_nested_html_harms_nobody(sandbox: SandboxedParser, file: Callable[[bytes], Path]) -> None:
     """It is read or fails by itself, and the next file is read."""
     with contextlib.suppress(ParsingFailed):
@@ -354,6 +376,7 @@ async def test_markdown_is_read_without_its_marks(sandbox: SandboxedParser, file
         ("leave", FailureCode.PARSER_CRASHED),
         ("lie", FailureCode.PARSER_CRASHED),
         ("eat", FailureCode.PARSE_MEMORY),
+        ("give_up", FailureCode.PARSE_MEMORY),
         ("recurse", FailureCode.PARSE_FAILED),
         ("write", FailureCode.PARSE_FAILED),
     ],

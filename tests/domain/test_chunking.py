@@ -221,8 +221,10 @@ def test_the_names_of_columns_go_with_every_part_of_a_table() -> None:
     """They are context for the rows after a cut, and for nothing after the table."""
     rows = [(BlockKind.TABLE_ROW, f"row {number} | {number} | {number * 2}", 0) for number in range(12)]
     table = [(BlockKind.TABLE_HEADER, "name | one | two", 0), *rows]
-    chunks = cut_small(document(heading("Figures"), *table, prose("After it. " * 12)), window=40)
+    rest = (heading("Next", 1), prose("Something else entirely. " * 12))
+    chunks = cut_small(document(heading("Figures"), *table, prose("After it. " * 12), *table, *rest), window=40)
     paths = {chunk.heading_path for chunk in chunks if chunk.text.startswith("row")}
 
     assert {("Figures", "name | one | two")} == paths
     assert {("Figures",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith("After")}
+    assert {(), ("Next",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith(("Next", "Something"))}

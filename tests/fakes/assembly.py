@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from adapters.files.local import LocalFiles
+from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.use_cases import Policy, Ports, UseCases, assemble
@@ -20,6 +21,8 @@ from tests.fakes.presence import MemoryPresence
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
+
+SECRET = "a secret key for tests that is long enough"
 
 
 @frozen(kw_only=True)
@@ -48,7 +51,11 @@ class Assembly:
 
     @use_cases.default
     def _assembled(self) -> UseCases:
-        ports = Ports(
+        return assemble(self.ports(), self.policy)
+
+    def ports(self) -> Ports:
+        """The fakes, some of them for somebody to replace."""
+        return Ports(
             begin=self.begin,
             files=LocalFiles(self.root),
             media_types=FakeMediaTypes(),
@@ -64,14 +71,14 @@ class Assembly:
             live=self.live,
             presence=self.presence,
             passwords=QuickPasswords(),
-            tokens=JwtTokens(["a secret key for tests that is long enough"]),
+            tokens=JwtTokens([SECRET]),
+            seal=AesSeal([SECRET]),
             changes=self.changes,
             tickets=self.tickets,
             clock=SystemClock(),
             ids=Uuid7Ids(),
             log=self.log,
         )
-        return assemble(ports, self.policy)
 
     def worker(self) -> MemoryWorker:
         """Runs the jobs that were committed."""

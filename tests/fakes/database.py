@@ -66,12 +66,16 @@ class QueuedJob:
 
 @define
 class FakeDatabase:
-    """What was committed. `available` and `migrated` can be taken away to see what callers make of it."""
+    """What was committed. `available` and `migrated` can be taken away to see what callers make of it.
+
+    With `dies_after_commit` the commit of a request with an idempotency key is the last thing its process does.
+    """
 
     tables: dict[str, dict[Hashable, Any]] = field(factory=dict)
     jobs: list[QueuedJob] = field(factory=list)
     available: bool = True
     migrated: bool = True
+    dies_after_commit: bool = False
     _locks: dict[Hashable, asyncio.Lock] = field(factory=dict)
 
     def table(self, name: str) -> dict[Hashable, Any]:

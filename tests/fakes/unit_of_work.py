@@ -5,23 +5,29 @@ from typing import Self
 
 from attrs import field, frozen
 
+from application.calls import current_call
+from application.ports.accounts import ApiKeys, Invitations
 from application.ports.jobs import JobQueue
 from application.ports.repositories import (
     Collections,
     Conversations,
     Documents,
+    Erasures,
     LoginSessions,
     Messages,
     Passages,
     Users,
     Workspaces,
 )
+from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
+from tests.fakes.audit import FakeAuditLog
 from tests.fakes.database import FakeDatabase, FakeTransaction
+from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
     FakeCollections,
@@ -45,13 +51,17 @@ class FakeUnitOfWork:
     users: Users
     login_sessions: LoginSessions
     workspaces: Workspaces
+    api_keys: ApiKeys
+    invitations: Invitations
     collections: Collections
     documents: Documents
+    erasures: Erasures
     passages: Passages
     conversations: Conversations
     messages: Messages
     runs: RunRecords
     usage: UsageRecords
+    rooms: Rooms
     jobs: JobQueue
 
     def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
@@ -67,6 +77,8 @@ class FakeUnitOfWork:
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)
+        self.idempotency = FakeIdempotencyKeys(transaction)
+        self.audit = FakeAuditLog(transaction)
         self.runs = FakeRunRecords(transaction)
         self.usage = FakeUsageRecords(transaction)
         self.rooms = FakeRooms(transaction)
@@ -81,11 +93,18 @@ class FakeUnitOfWork:
     ) -> None:
         self._transaction.release()
 
-    async def commit(self) -> None:
+    async def commit(self, result: object | None = None) -> None:
         """Jobs that follow from events, then everything at once."""
         await self.jobs.enqueue(jobs_for(self._transaction.events))
         self._transaction.events.clear()
+        attempt = current_call().attempt
+        if attempt is not None:
+            await attempt.record(self.idempotency, result)
         self._transaction.apply()
+        if attempt is not None:
+            if self._transaction.database.dies_after_commit:
+                raise SystemError("the process was killed")
+            attempt.committed()
 
 
 @frozen

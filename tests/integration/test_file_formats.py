@@ -302,6 +302,20 @@ async def test_a_sheet_that_claims_to_be_endless_is_bounded(
     assert (await sandbox.parse(file(b"fine"), PLAIN)).text == "fine"
 
 
+async def test_a_bomb_that_lies_about_its_size_is_refused(
+    sandbox: SandboxedParser, file: Callable[[bytes], Path]
+) -> None:
+    """What a container declares is its own claim; what comes out of it is counted."""
+    whole = documents.xlsx({"A": [documents.text_cell("A1", "x")]}, extra={"xl/lie.xml": b"\0" * (300 * MIB)})
+    true, claimed = (300 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
+
+    assert whole.count(true) == 2  # in the member's own header and in the directory
+    assert await failure_of(sandbox.parse(file(whole.replace(true, claimed)), XLSX)) in {
+        FailureCode.TOO_MUCH_TEXT,
+        FailureCode.CORRUPT_FILE,
+    }
+
+
 async def test_an_old_spreadsheet_that_is_none_is_corrupt(
     sandbox: SandboxedParser, file: Callable[[bytes], Path]
 ) -> None:

@@ -1,6 +1,7 @@
 """How the text of a PDF is put in order: columns, rows, divided words, running lines, headings."""
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def test_columns_are_read_one_after_the_other(parsed: Read, drawn: str, offset: 
     found = parsed([title, *lines]).text
 
     assert [title[3], *LEFT, *RIGHT] == [line for line in found.split("\n") if line]
+
+
+THREE = [[f"Column {'abc'[column]} has some words in line {line}" for line in range(12)] for column in range(3)]
+
+
+@pytest.mark.parametrize("drawn", ["by row", "by column"])
+def test_three_columns_are_read_one_after_the_other(parsed: Read, drawn: str) -> None:
+    """Also where a footer has a gap over the gutter."""
+    placed = [
+        [(40.0 + 185 * column, row(line), 8.0, text) for line, text in enumerate(lines)]
+        for column, lines in enumerate(THREE)
+    ]
+    lines = list(chain(*zip(*placed, strict=True)) if drawn == "by row" else chain(*placed))
+    footer = [(60.0, 60.0, 8.0, "Proposed rules of the day"), (460.0, 60.0, 8.0, "Page 3")]
+    found = parsed([*lines, *footer]).text
+
+    assert [*chain(*THREE)] == [line for line in found.split("\n") if line.startswith("Column")]
 
 
 def test_the_rows_of_a_table_stay_rows(parsed: Read) -> None:

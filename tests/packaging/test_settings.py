@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from entrypoints import settings as module
+from entrypoints.engines import environment_of
 from entrypoints.settings import Settings, load_settings, variable_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"].startswith("readingroom:")]
 VARIABLES = {variable_of(name) for name in Settings.model_fields}
-FOREIGN = {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
 DEFAULT = re.compile(r"\$\{(?P<name>\w+):-(?P<value>[^}]*)\}")
 
 
@@ -42,7 +42,7 @@ def secrets(alone: Path) -> Path:
 def test_variables_of_a_container_are_settings(name: str) -> None:
     """No variable is misspelt, and those that the host may override bear the same name outside."""
     for variable, value in SERVICES[name].get("environment", {}).items():
-        assert variable in VARIABLES | FOREIGN
+        assert variable in VARIABLES
         for default in DEFAULT.finditer(value):
             assert default["name"] == variable
 
@@ -110,3 +110,18 @@ def test_every_setting_is_documented() -> None:
     lines = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
 
     assert sorted(lines) == sorted(VARIABLES)
+
+
+def test_a_process_gets_exactly_the_settings_of_its_parent(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets, lists and tables of prices survive the way through the environment."""
+    settings = load_settings(
+        anthropic_api_key="key",
+        secret_key="s" * 32,
+        allowed_origins=("https://a.example", "https://b.example"),
+        model_prices={"claude-x": (1.5, 2.0)},
+        monthly_tokens_per_user=7,
+    )
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+
+    assert settings.model_dump() == load_settings().model_dump()

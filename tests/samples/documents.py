@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,20 @@ def placed_pdf(pages: Sequence[Sequence[Placed]], *, rotate: int = 0, trailer: s
     objects[1] = b"<< /Type /Catalog /Pages 2 0 R >>"
     objects[2] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>".encode()
     return _written(objects, trailer)
+
+
+def pdf_bomb(size: int) -> bytes:
+    """A page whose content is as many bytes of nothing, packed."""
+    packer = zlib.compressobj(1)
+    block = b" " * 2**20
+    stream = b"".join([*(packer.compress(block) for _ in range(size // len(block))), packer.flush()])
+    objects = {
+        1: b"<< /Type /Catalog /Pages 2 0 R >>",
+        2: b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
+        4: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R >>",
+        5: b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(stream), stream),
+    }
+    return _written(objects, "")
 
 
 def encrypted_pdf() -> bytes:

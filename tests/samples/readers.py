@@ -66,6 +66,14 @@ def _write(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text="wrote", blocks=())
 
 
+def _give_up(source: Source, limits: Limits) -> ParsedDocument:
+    os.abort()
+
+
+def give_up() -> Reader:
+    return _give_up
+
+
 def crash() -> Reader:
     return _crash
 
@@ -116,5 +124,5 @@ def write() -> Reader:
 
 MISBEHAVING = {
     f"test/{load.__name__}": Format(f"test/{load.__name__}", (), load)
-    for load in (crash, leave, hang, spin, eat, recurse, chatter, flood, lie, environment, pid, write)
+    for load in (crash, give_up, leave, hang, spin, eat, recurse, chatter, flood, lie, environment, pid, write)
 }
