@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from application.auditing import note
-from application.ports.repositories import DocumentQuery
+from application.ports.document_repositories import DocumentQuery
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor

@@ -8,8 +8,8 @@ from typing import Final
 from attrs import evolve, frozen
 
 from application.errors import EmbedderUnavailable
+from application.ports.document_repositories import LivePassage
 from application.ports.embedding import Embedder, Vector
-from application.ports.repositories import LivePassage
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import PassageFilter, VectorHit, VectorIndex, VectorQuery

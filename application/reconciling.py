@@ -9,9 +9,9 @@ from uuid import UUID
 
 from attrs import define, field, frozen
 
+from application.ports.document_repositories import DocumentState
 from application.ports.files import FileStore
 from application.ports.jobs import AnyJob, EraseDocument, RemoveOldRevisions
-from application.ports.repositories import DocumentState
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-from application.ports.repositories import DocumentTotals
+from application.ports.document_repositories import DocumentTotals
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor

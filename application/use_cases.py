@@ -21,7 +21,6 @@ from application import (
     documents,
     erasure,
     feedback,
-    ingestion,
     invitations,
     job_handling,
     joining,
@@ -35,22 +34,17 @@ from application import (
     rooms,
     rooms_access,
     rooms_answers,
-    rooms_documents,
     rooms_events,
     rooms_feed,
     rooms_sweep,
     tickets,
     uploads,
     usage,
-    workspace_erasure,
     workspaces,
 )
-from application.access_memory import AccessMemory
 from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
-from application.answering import WriteAnswer
 from application.authentication import RegistrationMode
-from application.conversation_access import ConversationAccess
 from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
@@ -68,7 +62,6 @@ from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import VectorIndex
-from application.sources import FindSources
 from domain.usage import Price
 
 MIB: Final = 1024 * 1024
@@ -238,201 +231,3 @@ class UseCases:
     document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes
-
-
-def assemble(ports: Ports, policy: Policy) -> UseCases:
-    """All use cases on these ports: production, tests and other hosts are built by this one function."""
-    begin, clock, ids, changes = ports.begin, ports.clock, ports.ids, ports.changes
-    memory = AccessMemory(changes)
-    create_user = authentication.CreateUser(
-        begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
-    )
-    enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
-    search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
-    access = ConversationAccess((rooms_answers.is_theirs,))
-    runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
-    write = WriteAnswer(
-        begin=begin,
-        find=FindSources(begin=begin, search=search),
-        model=ports.model,
-        clock=clock,
-        log=ports.log,
-        max_tokens=policy.max_answer_tokens,
-        timeout=policy.answer_timeout,
-    )
-    start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
-    post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
-    authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
-    redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
-    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
-    sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
-    reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
-    read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
-    cancel = asking.CancelAnswer(begin=begin, runs=runs, access=access)
-    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
-    publish = rooms_events.PublishEvent(begin=begin, record=record)
-    erase = erasure.Erase(
-        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
-    )
-    return UseCases(
-        create_user=create_user,
-        register=authentication.Register(
-            begin=begin, create_user=create_user, tokens=ports.tokens, clock=clock, mode=policy.registration
-        ),
-        log_in=login_sessions.LogIn(
-            begin=begin,
-            passwords=ports.passwords,
-            tokens=ports.tokens,
-            clock=clock,
-            ids=ids,
-            access_ttl=policy.access_ttl,
-            refresh_ttl=policy.refresh_ttl,
-        ),
-        refresh_session=login_sessions.RefreshSession(
-            begin=begin,
-            tokens=ports.tokens,
-            changes=changes,
-            clock=clock,
-            access_ttl=policy.access_ttl,
-            refresh_ttl=policy.refresh_ttl,
-        ),
-        log_out=login_sessions.LogOut(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
-        list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
-        show_session=login_sessions.ShowSession(begin=begin, clock=clock),
-        revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
-        change_password=login_sessions.ChangePassword(
-            begin=begin, passwords=ports.passwords, changes=changes, clock=clock
-        ),
-        authenticate=authenticate,
-        enter_workspace=enter_workspace,
-        show_profile=authentication.ShowProfile(begin=begin, memory=memory),
-        act_locally=local.ActLocally(begin=begin, create_user=create_user, enter=enter_workspace),
-        issue_ticket=tickets.IssueTicket(tickets=ports.tickets, tokens=ports.tokens),
-        redeem_ticket=redeem,
-        create_api_key=api_keys.CreateApiKey(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
-        list_api_keys=api_keys.ListApiKeys(begin=begin),
-        show_api_key=api_keys.ShowApiKey(begin=begin),
-        revoke_api_key=api_keys.RevokeApiKey(begin=begin, changes=changes),
-        list_users=administration.ListUsers(begin=begin),
-        set_password=administration.SetPassword(begin=begin, passwords=ports.passwords, changes=changes, clock=clock),
-        disable_user=administration.DisableUser(begin=begin, changes=changes, clock=clock),
-        set_role=administration.SetRole(begin=begin, changes=changes, clock=clock),
-        create_workspace=workspaces.CreateWorkspace(begin=begin, changes=changes, clock=clock, ids=ids),
-        show_workspace=workspaces.ShowWorkspace(begin=begin),
-        rename_workspace=workspaces.RenameWorkspace(begin=begin, changes=changes),
-        delete_workspace=joining.DeleteWorkspace(begin=begin, changes=changes, clock=clock),
-        list_members=members.ListMembers(begin=begin),
-        change_role=members.ChangeRole(begin=begin, changes=changes),
-        remove_member=members.RemoveMember(begin=begin, changes=changes),
-        invite=invitations.Invite(begin=begin, tokens=ports.tokens, clock=clock, ids=ids),
-        list_invitations=invitations.ListInvitations(begin=begin),
-        show_invitation=invitations.ShowInvitation(begin=begin),
-        withdraw_invitation=invitations.WithdrawInvitation(begin=begin),
-        accept_invitation=joining.AcceptInvitation(begin=begin, tokens=ports.tokens, changes=changes, clock=clock),
-        create_collection=workspaces.CreateCollection(begin=begin, changes=changes, clock=clock, ids=ids),
-        list_collections=workspaces.ListCollections(begin=begin),
-        show_collection=workspaces.ShowCollection(begin=begin),
-        find_collection=workspaces.FindCollection(begin=begin),
-        change_collection=workspaces.ChangeCollection(begin=begin, changes=changes),
-        delete_collection=deleting.DeleteCollection(begin=begin, clock=clock),
-        list_reader=collection_access.ListReader(begin=begin, changes=changes),
-        unlist_reader=collection_access.UnlistReader(begin=begin, changes=changes),
-        upload_document=uploads.UploadDocument(
-            begin=begin,
-            files=ports.files,
-            media_types=ports.media_types,
-            clock=clock,
-            ids=ids,
-            max_bytes=policy.max_upload_bytes,
-        ),
-        revise_document=uploads.ReviseDocument(
-            begin=begin,
-            files=ports.files,
-            media_types=ports.media_types,
-            clock=clock,
-            max_bytes=policy.max_upload_bytes,
-        ),
-        show_document=documents.ShowDocument(begin=begin),
-        list_documents=documents.ListDocuments(begin=begin),
-        change_document=documents.ChangeDocument(begin=begin, clock=clock),
-        delete_document=deleting.DeleteDocument(begin=begin, clock=clock),
-        show_erasure=erasure.ShowErasure(begin=begin),
-        reindex_document=reindexing.ReindexDocument(begin=begin, clock=clock),
-        reindex_all=reindexing.ReindexAll(begin=begin),
-        download_original=document_contents.DownloadOriginal(begin=begin, files=ports.files),
-        list_chunks=document_contents.ListChunks(begin=begin),
-        show_page=document_contents.ShowPage(begin=begin),
-        search=search,
-        start_conversation=start,
-        show_conversation=conversations.ShowConversation(begin=begin, access=access),
-        change_conversation=conversations.ChangeConversation(begin=begin, access=access, clock=clock),
-        delete_conversation=conversations.DeleteConversation(begin=begin, access=access),
-        export_conversation=conversation_export.ExportConversation(begin=begin, access=access),
-        list_conversations=conversations.ListConversations(begin=begin),
-        list_messages=conversations.ListMessages(begin=begin, access=access),
-        show_message=conversations.ShowMessage(begin=begin, access=access),
-        post_message=post,
-        read_answer=read,
-        cancel_answer=cancel,
-        idempotency=Idempotency(begin=begin, clock=clock, seal=ports.seal),
-        show_audit_log=auditing.ShowAuditLog(begin=begin),
-        regenerate_answer=asking.RegenerateAnswer(begin=begin, begin_answer=begin_answer, access=access),
-        rate_answer=feedback.RateAnswer(begin=begin, access=access, clock=clock),
-        ask=asking.Ask(start=start, post=post, read=read),
-        show_usage=usage.ShowUsage(begin=begin, clock=clock, prices=policy.prices),
-        create_room=rooms.CreateRoom(begin=begin, clock=clock, ids=ids),
-        list_rooms=rooms.ListRooms(begin=begin),
-        show_room=rooms.ShowRoom(begin=begin),
-        change_room=rooms.ChangeRoom(begin=begin),
-        delete_room=rooms.DeleteRoom(begin=begin),
-        list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
-        unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
-        publish_event=publish,
-        read_events=rooms_events.ReadEvents(begin=begin),
-        ask_in_room=rooms_answers.AskInRoom(
-            begin=begin,
-            publish=publish,
-            post=post,
-            read=read,
-            record=record,
-            bus=ports.live,
-            clock=clock,
-            log=ports.log,
-        ),
-        cancel_live=rooms_answers.CancelLive(begin=begin, enter_workspace=enter_workspace, cancel=cancel),
-        identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
-        enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
-        check_standing=rooms_access.CheckStanding(begin=begin, clock=clock),
-        room_feeds=feeds,
-        watch_rooms=rooms_sweep.WatchRooms(sweep=sweep, feeds=feeds, log=ports.log),
-        presence=ports.presence,
-        handle_job=job_handling.HandleJob(
-            tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
-            ingest=ingestion.Ingest(
-                begin=begin,
-                files=ports.files,
-                parser=ports.parser,
-                tokens=ports.tokens_of_text,
-                languages=ports.languages,
-                embedder=ports.embedder,
-                vectors=ports.vectors,
-                clock=clock,
-                news=ports.news,
-            ),
-            remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
-            erase=erase,
-            describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
-            erase_workspace=workspace_erasure.EraseRemains(
-                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
-            ),
-            reindex=reindexing.QueueReindex(begin=begin, clock=clock),
-            reconcile=reconcile,
-        ),
-        requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
-        schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
-        reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
-        document_news=ports.news,
-        end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
-        answer_runs=runs,
-    )

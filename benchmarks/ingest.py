@@ -21,7 +21,7 @@ from attrs import define, field
 
 from adapters.embedding.client import HttpEmbedder
 from application.authentication import Identity
-from application.ports.repositories import DocumentQuery
+from application.ports.document_repositories import DocumentQuery
 from application.use_cases import UseCases
 from domain.access import Actor
 from domain.documents import DocumentStatus

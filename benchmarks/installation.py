@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from application.knowledge import SearchFilters
-from application.ports.repositories import DocumentQuery
+from application.ports.document_repositories import DocumentQuery
 from application.use_cases import UseCases
 from domain.access import Actor
 from domain.documents import DocumentStatus

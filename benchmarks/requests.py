@@ -34,7 +34,8 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.client import connect
 from adapters.security.passwords import Argon2Passwords
-from application.use_cases import Policy, Ports, assemble
+from application.assembly import assemble
+from application.use_cases import Policy, Ports
 from entrypoints.http.app import create_app
 from tests.fakes.assembly import Assembly
 from tests.http.conftest import StandInContainer

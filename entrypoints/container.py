@@ -42,10 +42,11 @@ from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.answer_limits import AnswerLimits
+from application.assembly import assemble
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.ports.parsing import TokenCounter
-from application.use_cases import Policy, Ports, assemble
+from application.use_cases import Policy, Ports
 from domain.usage import Price
 from entrypoints.settings import Settings
 from entrypoints.telemetry import MeasuredLog, Metrics

@@ -2,36 +2,21 @@
 
 # ruff: noqa: D103 each pair is told by its names and types
 
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from adapters.postgres.mapping_values import Values, boxes_from_json, boxes_to_json
 from domain.access import Role, Scope
 from domain.answers import Citation
 from domain.api_keys import ApiKey
 from domain.conversations import AnswerError, Conversation, Message, MessageStatus, Speaker, Usage
-from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
-from domain.ids import ChunkId, CollectionId, DocumentId, WorkspaceId
+from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.invitations import Invitation
-from domain.passages import Box, Chunk, Page, PageBoxes, TextSpan
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
-
-Values = dict[str, Any]
-
-
-def fold(text: str) -> str:
-    """What text is sorted and searched by: compatibility forms and case make no difference."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
-def title_key(title: str) -> str:
-    """What titles are sorted by: folded, and without the accents of Latin, Greek and Cyrillic letters."""
-    letters = unicodedata.normalize("NFKD", fold(title))
-    return "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
 
 
 def user_values(user: User) -> Values:
@@ -205,133 +190,6 @@ def collection_from(row: RowMapping) -> Collection:
     )
 
 
-def document_values(document: Document) -> Values:
-    return {
-        "id": document.id,
-        "workspace_id": document.workspace_id,
-        "collection_id": document.collection_id,
-        "title": document.title,
-        "filename": document.filename,
-        "media_type": document.media_type,
-        "size": document.size,
-        "sha256": document.sha256,
-        "file_key": document.file_key,
-        "status": document.status.value,
-        "stage": document.stage.value if document.stage else None,
-        "progress": document.progress,
-        "failure_code": document.failure.code.value if document.failure else None,
-        "failure_message": document.failure.message if document.failure else None,
-        "page_count": document.page_count,
-        "chunk_count": document.chunk_count,
-        "language": document.language,
-        "tags": list(document.tags),
-        "metadata": dict(document.metadata),
-        "revision": document.revision,
-        "live_revision": document.live_revision,
-        "version": document.version,
-        "created_by": document.created_by,
-        "created_at": document.created_at,
-        "updated_at": document.updated_at,
-        "deleted_at": document.deleted_at,
-        "title_key": title_key(document.title),
-        "search_key": fold(f"{document.title}\n{document.filename}"),
-    }
-
-
-def document_from(row: RowMapping) -> Document:
-    failure = row["failure_code"]
-    return Document(
-        id=row["id"],
-        workspace_id=row["workspace_id"],
-        collection_id=row["collection_id"],
-        title=row["title"],
-        filename=row["filename"],
-        media_type=row["media_type"],
-        size=row["size"],
-        sha256=row["sha256"],
-        file_key=row["file_key"],
-        status=DocumentStatus(row["status"]),
-        stage=Stage(row["stage"]) if row["stage"] else None,
-        progress=row["progress"],
-        failure=Failure(code=FailureCode(failure), message=row["failure_message"]) if failure else None,
-        page_count=row["page_count"],
-        chunk_count=row["chunk_count"],
-        language=row["language"],
-        tags=tuple(row["tags"]),
-        metadata=row["metadata"],
-        revision=row["revision"],
-        live_revision=row["live_revision"],
-        version=row["version"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        deleted_at=row["deleted_at"],
-    )
-
-
-def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
-    return {
-        "id": chunk.id,
-        "workspace_id": workspace_id,
-        "document_id": chunk.document_id,
-        "revision": chunk.revision,
-        "ordinal": chunk.ordinal,
-        "text": chunk.text,
-        "char_from": chunk.char_from,
-        "char_to": chunk.char_to,
-        "page_from": chunk.page_from,
-        "page_to": chunk.page_to,
-        "heading_path": list(chunk.heading_path),
-        "token_count": chunk.token_count,
-        "boxes": _boxes_to_json(chunk.boxes),
-        "page_starts": [list(start) for start in chunk.page_starts],
-    }
-
-
-def chunk_from(row: RowMapping) -> Chunk:
-    return Chunk(
-        id=row["id"],
-        document_id=row["document_id"],
-        revision=row["revision"],
-        ordinal=row["ordinal"],
-        text=row["text"],
-        char_from=row["char_from"],
-        char_to=row["char_to"],
-        page_from=row["page_from"],
-        page_to=row["page_to"],
-        heading_path=tuple(row["heading_path"]),
-        token_count=row["token_count"],
-        boxes=_boxes_from_json(row["boxes"]),
-        page_starts=tuple((page, offset) for page, offset in row["page_starts"]),
-    )
-
-
-def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> Values:
-    return {
-        "workspace_id": workspace_id,
-        "document_id": document_id,
-        "revision": revision,
-        "number": page.number,
-        "char_from": page.char_from,
-        "char_to": page.char_to,
-        "width": page.width,
-        "height": page.height,
-        "spans": [[span.char_from, span.char_to, *span.bbox] for span in page.spans],
-        "text": text,
-    }
-
-
-def page_from(row: RowMapping) -> Page:
-    return Page(
-        number=row["number"],
-        char_from=row["char_from"],
-        char_to=row["char_to"],
-        width=row["width"],
-        height=row["height"],
-        spans=tuple(TextSpan(char_from=span[0], char_to=span[1], bbox=_box(span[2:])) for span in row["spans"]),
-    )
-
-
 def conversation_values(conversation: Conversation) -> Values:
     return {
         "id": conversation.id,
@@ -424,7 +282,7 @@ def _citation_to_json(citation: Citation) -> Values:
         "page_from": citation.page_from,
         "page_to": citation.page_to,
         "quote": citation.quote,
-        "boxes": _boxes_to_json(citation.boxes),
+        "boxes": boxes_to_json(citation.boxes),
     }
 
 
@@ -439,18 +297,5 @@ def _citation_from_json(data: Mapping[str, Any]) -> Citation:
         page_from=data["page_from"],
         page_to=data["page_to"],
         quote=data["quote"],
-        boxes=_boxes_from_json(data["boxes"]),
+        boxes=boxes_from_json(data["boxes"]),
     )
-
-
-def _boxes_to_json(boxes: Iterable[PageBoxes]) -> list[Any]:
-    return [[on_page.page, [list(rect) for rect in on_page.rects]] for on_page in boxes]
-
-
-def _boxes_from_json(data: Iterable[Any]) -> tuple[PageBoxes, ...]:
-    return tuple(PageBoxes(page=page, rects=tuple(_box(rect) for rect in rects)) for page, rects in data)
-
-
-def _box(numbers: Iterable[float]) -> Box:
-    left, top, right, bottom = numbers
-    return (float(left), float(top), float(right), float(bottom))

@@ -5,19 +5,10 @@ from typing import Protocol, Self
 
 from application.ports.accounts import ApiKeys, Invitations
 from application.ports.audit import AuditLog
+from application.ports.document_repositories import Documents, Erasures, Passages
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
-from application.ports.repositories import (
-    Collections,
-    Conversations,
-    Documents,
-    Erasures,
-    LoginSessions,
-    Messages,
-    Passages,
-    Users,
-    Workspaces,
-)
+from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords

@@ -15,7 +15,7 @@ from attrs import define, frozen
 
 from application.errors import ApplicationError
 from application.knowledge import SearchFilters
-from application.ports.repositories import DocumentQuery
+from application.ports.document_repositories import DocumentQuery
 from application.use_cases import UseCases
 from domain.access import Actor
 from domain.errors import NotFound

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from application import deleting, document_contents, documents, erasure, reindexing
-from application.ports.repositories import DocumentQuery, DocumentSort
+from application.ports.document_repositories import DocumentQuery, DocumentSort
 from domain.documents import DocumentStatus
 from domain.ids import CollectionId, DocumentId
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version

@@ -9,7 +9,8 @@ from attrs import define, evolve, field
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from application.use_cases import Policy, UseCases, assemble
+from application.assembly import assemble
+from application.use_cases import Policy, UseCases
 from domain.errors import DomainError
 from tests.contracts.units import Units
 from tests.fakes.assembly import Assembly

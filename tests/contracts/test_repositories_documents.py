@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from application.errors import AlreadyExists, ConcurrentChange
-from application.ports.repositories import DocumentQuery, DocumentSort
+from application.ports.document_repositories import DocumentQuery, DocumentSort
 from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
 from domain.erasure import Erasure
 from domain.ids import ChunkId, DocumentId

@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 
 from application.errors import AlreadyExists, ConcurrentChange
+from application.ports.document_repositories import DocumentQuery
 from application.ports.jobs import DescribeDocument, EraseDocument, IngestDocument
-from application.ports.repositories import DocumentQuery
 from domain.access import Role
 from domain.documents import Document
 from tests.contracts.units import (

@@ -8,7 +8,8 @@ from adapters.files.local import LocalFiles
 from adapters.security.seal import AesSeal
 from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
-from application.use_cases import Policy, Ports, UseCases, assemble
+from application.assembly import assemble
+from application.use_cases import Policy, Ports, UseCases
 from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
 from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog

@@ -7,18 +7,9 @@ from attrs import field, frozen
 
 from application.calls import current_call
 from application.ports.accounts import ApiKeys, Invitations
+from application.ports.document_repositories import Documents, Erasures, Passages
 from application.ports.jobs import JobQueue
-from application.ports.repositories import (
-    Collections,
-    Conversations,
-    Documents,
-    Erasures,
-    LoginSessions,
-    Messages,
-    Passages,
-    Users,
-    Workspaces,
-)
+from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords
@@ -27,16 +18,14 @@ from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.audit import FakeAuditLog
 from tests.fakes.database import FakeDatabase, FakeTransaction
+from tests.fakes.document_repositories import FakeDocuments, FakeErasures, FakePassages
 from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
     FakeCollections,
     FakeConversations,
-    FakeDocuments,
-    FakeErasures,
     FakeLoginSessions,
     FakeMessages,
-    FakePassages,
     FakeUsers,
     FakeWorkspaces,
 )

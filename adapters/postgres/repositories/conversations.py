@@ -4,6 +4,8 @@ from attrs import asdict
 from sqlalchemy import delete, exists, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
 
+from adapters.postgres.answer_tables import conversations, messages
+from adapters.postgres.answer_tables import feedback as feedback_table
 from adapters.postgres.mapping import (
     conversation_from,
     conversation_values,
@@ -11,8 +13,6 @@ from adapters.postgres.mapping import (
     message_values,
 )
 from adapters.postgres.session import Session, after_key
-from adapters.postgres.tables import conversations, messages
-from adapters.postgres.tables import feedback as feedback_table
 from domain.conversations import Conversation, Message, MessageStatus
 from domain.feedback import Feedback, Rating
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId

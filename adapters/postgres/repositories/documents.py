@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ScalarSelect, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
-from adapters.postgres.mapping import document_from, document_values, fold
+from adapters.postgres.mapping_documents import document_from, document_values
+from adapters.postgres.mapping_values import fold
 from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
 from application.errors import AlreadyExists
-from application.ports.repositories import DocumentQuery, DocumentSort, DocumentState, DocumentTotals
+from application.ports.document_repositories import DocumentQuery, DocumentSort, DocumentState, DocumentTotals
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select
 
-from adapters.postgres.mapping import chunk_from, chunk_values, page_from, page_values
+from adapters.postgres.mapping_documents import chunk_from, chunk_values, page_from, page_values
 from adapters.postgres.session import Session, one_of
 from adapters.postgres.tables import chunks as chunks_table
 from adapters.postgres.tables import documents
 from adapters.postgres.tables import pages as pages_table
 from application.errors import ConcurrentChange
-from application.ports.repositories import LivePassage
+from application.ports.document_repositories import LivePassage
 from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.passages import Chunk, DocumentRef, Page
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 
+from adapters.postgres.answer_tables import answer_runs, messages
 from adapters.postgres.mapping import message_from
 from adapters.postgres.session import Session, one_of
-from adapters.postgres.tables import answer_runs, messages
 from application.ports.runs import ActiveRuns, Outline
 from domain.conversations import Message
 from domain.ids import MessageId, UserId, WorkspaceId

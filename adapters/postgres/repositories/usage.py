@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects import postgresql
 
+from adapters.postgres.answer_tables import usage
 from adapters.postgres.session import Session
-from adapters.postgres.tables import usage
 from application.ports.usage import TokensUsed
 from domain.conversations import Usage
 from domain.ids import UserId, WorkspaceId

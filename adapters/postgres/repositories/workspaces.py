@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Select, Text, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
+from adapters.postgres.answer_tables import conversations
 from adapters.postgres.mapping import (
     collection_from,
     collection_values,
@@ -20,7 +21,6 @@ from adapters.postgres.tables import (
     UQ_COLLECTIONS_NAME,
     collection_members,
     collections,
-    conversations,
     documents,
     memberships,
     users,
