@@ -50,7 +50,7 @@ def translated() -> Iterator[None]:
     """Raise this module's errors in place of the driver's and SQLAlchemy's."""
     try:
         yield
-    except (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (exc.SQLAlchemyError, asyncpg.PostgresError, *_NO_CONNECTION) as error:
         translation = translate(error)
         if translation is None:
             raise

@@ -69,6 +69,7 @@ TABLE: dict[str, Row] = {
     f"GET {W}/invitations/{{invitation_id}}": Row(Action.MEMBER_MANAGE),
     f"DELETE {W}/invitations/{{invitation_id}}": Row(Action.MEMBER_MANAGE),
     f"POST {W}/api-keys": Row(Action.API_KEY_MANAGE, body(name="K", scopes=["admin"])),
+    f"GET {W}/audit-log": Row(Action.AUDIT_READ),
     f"GET {W}/api-keys": Row(Action.API_KEY_MANAGE),
     f"GET {W}/api-keys/{{key_id}}": Row(Action.API_KEY_MANAGE),
     f"DELETE {W}/api-keys/{{key_id}}": Row(Action.API_KEY_MANAGE),

@@ -17,10 +17,11 @@ import pytest
 from attrs import define, evolve, field, frozen
 
 from adapters.postgres.engine import make_engine
+from adapters.postgres.errors import translated
 from adapters.postgres.jobs import decode, encode
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.postgres.worker import JobHandler, PostgresWorker, WorkerDied, WorkerOptions
-from application.errors import EmbedderUnavailable
+from application.errors import DatabaseUnavailable, EmbedderUnavailable
 from application.ports.jobs import AnyJob, DescribeDocument, EraseDocument, IngestDocument, RemoveOldRevisions
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.ids import DocumentId, WorkspaceId
@@ -458,3 +459,19 @@ async def test_the_memory_worker_drains_and_gives_up() -> None:
     assert [first] == await worker.drain()
     assert [first, second, second] == handler.begun
     assert [second] == [job for job, _ in handler.given_up]
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+        ConnectionResetError("gone"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_connection_that_is_cut_at_any_moment_is_an_outage(raised: Exception) -> None:
+    """Whatever the driver says of it: a worker waits and connects anew, it does not end."""
+    with pytest.raises(DatabaseUnavailable), translated():
+        raise raised
