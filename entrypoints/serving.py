@@ -62,8 +62,6 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
         loop.add_signal_handler(name, stop.set)
     sock = listen(settings.host, settings.port)
     specs = [api_child(settings, sock, name=f"api-{number + 1}") for number in range(workers)]
-    if with_worker:
-        specs.append(worker_child(settings))
     children = Supervisor()
     starting: list[Child] = []
 
@@ -78,6 +76,8 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
                     await LocalFiles(settings.blob_root).sweep()  # what uploads left that a crash cut off
                 ready = asyncio.gather(*(child.wait_ready() for child in starting))
                 if await _before(stop, engines, children, ready):
+                    if with_worker:  # after those that somebody waits for
+                        await children.start(worker_child(settings), wait=False)
                     announce(settings, engines, port=sock.getsockname()[1], with_worker=with_worker)
                     await _before(stop, engines, children)
                 err.print("Stopping …", style="dim")

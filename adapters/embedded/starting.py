@@ -36,14 +36,17 @@ async def start_engines(
         Engine.POSTGRES: starter.postgres,
         Engine.VALKEY: starter.valkey,
         Engine.QDRANT: starter.qdrant,
-        Engine.EMBEDDING: starter.embedding,
     }
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(starts[engine]()) for engine in Engine if engine in need]
+            tasks = [group.create_task(starts[engine]()) for engine in Engine if engine in need - {Engine.EMBEDDING}]
     except ExceptionGroup as failures:
         raise _first(failures) from failures
-    return _merged(task.result() for task in tasks)
+    found = [task.result() for task in tasks]
+    if Engine.EMBEDDING in need:
+        # Nobody waits for its model, so it does not take the processor from those that are waited for.
+        found.append(await starter.embedding())
+    return _merged(found)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:
