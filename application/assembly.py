@@ -110,6 +110,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
         show_session=login_sessions.ShowSession(begin=begin, clock=clock),
         revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
+        forget_sessions=login_sessions.ForgetSessions(begin=begin, clock=clock, refresh_ttl=policy.refresh_ttl),
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),

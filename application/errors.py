@@ -8,6 +8,7 @@
     │   ├── CacheUnavailable        callers go on without the cache
     │   ├── VectorsUnavailable
     │   ├── EmbedderUnavailable
+    │   ├── HasherBusy              more passwords wait to be compared than anybody would wait for
     │   ├── FilesUnavailable        also: the disk is full
     │   └── ModelUnavailable        the language model's provider; `llm_unavailable`
     ├── SchemaOutdated              the database is not at this version's schema: run `readingroom migrate`
@@ -62,6 +63,12 @@ class EmbedderUnavailable(Unavailable):
     """The embedding server cannot be reached, or its model is not loaded yet."""
 
     code = "embedder_unavailable"
+
+
+class HasherBusy(Unavailable):
+    """More passwords wait to be hashed than can be in a few seconds."""
+
+    code = "too_busy"
 
 
 class FilesUnavailable(Unavailable):

@@ -122,6 +122,7 @@ class UseCases:
     list_sessions: login_sessions.ListSessions
     show_session: login_sessions.ShowSession
     revoke_session: login_sessions.RevokeSession
+    forget_sessions: login_sessions.ForgetSessions
     change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace

@@ -20,6 +20,7 @@ from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
+from adapters.limit_shares import ShareLimiter
 from adapters.limits import ProcessLimiter
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
@@ -97,6 +98,12 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     changes = RedisAccessChanges(client)
     closing.push_async_callback(changes.aclose)
     return changes
+
+
+def _limiter(client: RedisClient, closing: AsyncExitStack[bool | None]) -> ShareLimiter:
+    limiter = ShareLimiter(RedisLimiter(client))
+    closing.push_async_callback(limiter.aclose)
+    return limiter
 
 
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
@@ -264,7 +271,7 @@ class Container(containers.DeclarativeContainer):
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
 
-    limiter = providers.Singleton(RedisLimiter, redis)
+    limiter = providers.Singleton(_limiter, redis, closing)
     process_limiter = providers.Singleton(ProcessLimiter)
 
     health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, cache)

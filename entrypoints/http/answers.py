@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import answer_reading, asking, feedback
 from application.ports.runs import RunEvent
@@ -19,6 +19,7 @@ from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
 from entrypoints.http.idempotency import REPLAYED, Once, OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
 from entrypoints.http.schemas import FeedbackBody, MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events

@@ -6,12 +6,14 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from entrypoints.http.dependencies import ContainerDep
 from entrypoints.http.errors import PROBLEM_JSON, RETRY_AFTER, problem
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.resources import HealthOut, ReadyOut
 from entrypoints.http.routing import PROBLEM_REF
+from entrypoints.peers import Peers
 from entrypoints.telemetry import CONTENT_TYPE_LATEST, Metrics
 
 PATIENCE: Final = 2.0  # seconds for an engine to answer
@@ -79,6 +81,8 @@ async def _answers(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
     responses={200: {"description": "Text format", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """The numbers of this process."""
+    """The numbers of this process, or of all that share its address, each named."""
     numbers: Metrics = request.app.state.metrics
-    return Response(numbers.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    peers: Peers | None = request.app.state.peers
+    content = numbers.render() if peers is None else await peers.render()
+    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
