@@ -27,7 +27,7 @@ from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
@@ -118,6 +118,12 @@ def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitSt
         settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
         collection=embedding.collection,
         dimensions=embedding.dimensions,
+        settings=QdrantSettings(
+            shard_number=settings.qdrant_shards,
+            replication_factor=settings.qdrant_replicas,
+            on_disk=settings.qdrant_on_disk,
+            quantization=settings.qdrant_quantization,
+        ),
     )
     closing.push_async_callback(index.close)
     return index

@@ -58,7 +58,9 @@ async def open_engines(
         yield EmbeddedEngines(EngineAddresses(), supervisor=None)
         return
     options = EngineOptions(
-        embedding_model=settings.embedding_model or DEFAULT_MODEL, embedding_dtype=settings.embedding_dtype
+        embedding_model=settings.embedding_model or DEFAULT_MODEL,
+        embedding_dtype=settings.embedding_dtype,
+        graph_from=settings.qdrant_graph_from,
     )
     if Engine.EMBEDDING in needed:
         find_model(options.embedding_model)  # a missing folder is said before anything is started

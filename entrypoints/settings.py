@@ -160,6 +160,19 @@ class Settings(BaseSettings):
         None, description="Qdrant server or cluster; embedded when unset."
     )
     qdrant_api_key: OptionalSecret = Field(None, description="The key of that server.")
+    qdrant_shards: int | None = Field(
+        None, ge=1, description="Shards of a new index in a cluster; the server's choice when unset."
+    )
+    qdrant_replicas: int | None = Field(
+        None, ge=1, description="Copies of each shard of a new index; the server's choice when unset."
+    )
+    qdrant_on_disk: bool = Field(False, description="A new index reads dense vectors from disk, not from memory.")
+    qdrant_quantization: bool = Field(
+        False, description="A new index keeps int8 copies of dense vectors in memory, to search in them first."
+    )
+    qdrant_graph_from: int = Field(
+        20_000, ge=0, description="Passages from which the embedded index builds a graph (HNSW); 0 builds none."
+    )
     blob_url: Annotated[str | None, one_of_schemes("file://", "s3://")] = Field(
         None,
         description="Where original files are kept; file://{DATA_DIR}/blobs when unset. s3://bucket/prefix takes "
