@@ -26,6 +26,7 @@ from domain.chunking import cut
 from domain.documents import Document, Failure, FailureCode, Stage
 from domain.errors import NotFound
 from domain.passages import Chunk, ParsedDocument
+from domain.surroundings import surroundings
 
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
@@ -131,17 +132,21 @@ class Ingest:
         self, job: IngestDocument, document: Document, chunks: Sequence[Chunk], progress: Progress
     ) -> None:
         """Embed and write batch by batch, two at a time."""
-        batches = [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
+        placed = list(zip(chunks, surroundings(chunks), strict=True))
+        batches = [placed[start : start + BATCH] for start in range(0, len(placed), BATCH)]
         free = asyncio.Semaphore(IN_FLIGHT)
         done = 0
 
-        async def write(batch: Sequence[Chunk]) -> None:
+        async def write(batch: Sequence[tuple[Chunk, str]]) -> None:
             nonlocal done
             async with free:
-                vectors = await self.embedder.embed_passages([chunk.text_to_embed for chunk in batch])
+                vectors = await self.embedder.embed_passages([chunk.text_to_embed for chunk, _ in batch])
                 await self.vectors.upsert(
                     job.workspace_id,
-                    [_indexed(document, chunk, dense) for chunk, dense in zip(batch, vectors, strict=True)],
+                    [
+                        _indexed(document, chunk, around, dense)
+                        for (chunk, around), dense in zip(batch, vectors, strict=True)
+                    ],
                 )
                 done += 1
                 progress.at(Stage.EMBEDDING, done / len(batches))
@@ -178,7 +183,7 @@ class Ingest:
                 return
 
 
-def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> IndexedChunk:
+def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[float]) -> IndexedChunk:
     return IndexedChunk(
         chunk_id=chunk.id,
         document_id=document.id,
@@ -186,6 +191,7 @@ def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> Indexe
         ordinal=chunk.ordinal,
         collection_id=document.collection_id,
         text=chunk.text_to_embed,
+        around=around,
         dense=dense,
         language=document.language,
         media_type=document.media_type,
