@@ -49,7 +49,7 @@ def embedding(
     return _prepare(
         "embedding",
         command or _module("embedding", "embedding", "server"),
-        (*(("--model", model) if model else ()), "--dtype", dtype),
+        (*(("--model", model) if model else ()), "--dtype", dtype, "--any"),
         ready_path=None,
         log=log,
         key=key,
