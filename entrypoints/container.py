@@ -9,15 +9,10 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import structlog
-from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.breaker import BreakerModel
-from adapters.embedding.cached import CachedEmbedder
-from adapters.embedding.client import HttpEmbedder
-from adapters.embedding.folder import DEFAULT_MODEL
-from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
 from adapters.limit_shares import ShareLimiter
@@ -27,7 +22,6 @@ from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
@@ -46,28 +40,15 @@ from application.answer_limits import AnswerLimits
 from application.assembly import assemble
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
-from application.ports.parsing import TokenCounter
-from application.use_cases import Policy, Ports
+from application.use_cases import Policy, Ports, UseCases
 from domain.usage import Price
+from entrypoints.indexes import OpenIndexes
 from entrypoints.settings import Settings
 from entrypoints.telemetry import MeasuredLog, Metrics
 
 NEEDED: Final = frozenset({"postgres", "qdrant", "files"})  # without these no request can be served
 
 Ping = Callable[[], Awaitable[None]]
-
-
-@frozen(kw_only=True)
-class EmbeddingModel:
-    """Which vectors the index holds."""
-
-    name: str
-    dimensions: int
-
-    @property
-    def collection(self) -> str:
-        """The collection of this model's vectors: those of another model are never mixed in."""
-        return "readingroom-" + "".join(c if c.isalnum() else "-" for c in self.name.lower())[:100]
 
 
 def _engine(settings: Settings, closing: AsyncExitStack[bool | None]) -> AsyncEngine:
@@ -112,37 +93,6 @@ def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus
     return bus
 
 
-def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
-    index = QdrantIndex.connect(
-        _required(settings.qdrant_url, "qdrant_url"),
-        settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        collection=embedding.collection,
-        dimensions=embedding.dimensions,
-        settings=QdrantSettings(
-            shard_number=settings.qdrant_shards,
-            replication_factor=settings.qdrant_replicas,
-            on_disk=settings.qdrant_on_disk,
-            quantization=settings.qdrant_quantization,
-        ),
-    )
-    closing.push_async_callback(index.close)
-    return index
-
-
-def _embedder(
-    settings: Settings, embedding: EmbeddingModel, cache: RedisCache, closing: AsyncExitStack
-) -> CachedEmbedder:
-    client = HttpEmbedder(
-        _required(settings.embedding_url, "embedding_url"),
-        api_key=settings.embedding_api_key.get_secret_value() if settings.embedding_api_key else None,
-        model=settings.embedding_model or embedding.name,
-        name=embedding.name,
-        dimensions=embedding.dimensions,
-    )
-    closing.push_async_callback(client.aclose)
-    return CachedEmbedder(client, cache)
-
-
 def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> SandboxedParser:
     parser = SandboxedParser(
         limits=Limits(
@@ -185,10 +135,6 @@ def _seal(settings: Settings) -> AesSeal:
     return AesSeal(_secrets(settings))
 
 
-def _token_counter(settings: Settings) -> TokenCounter:
-    return from_model(settings.embedding_model or DEFAULT_MODEL)
-
-
 def _policy(settings: Settings) -> Policy:
     return Policy(
         access_ttl=settings.access_token_ttl,
@@ -218,13 +164,19 @@ def _files(settings: Settings) -> FileStore:
     return S3Files.connect(_required(settings.blob_url, "blob_url"))
 
 
-def _health(ports: Ports, cache: RedisCache) -> dict[str, Ping]:
+def _health(ports: Ports, use_cases: UseCases, cache: RedisCache) -> dict[str, Ping]:
+    async def vectors() -> None:
+        await (await use_cases.generations.live()).vectors.ping()
+
+    async def embedder() -> None:
+        await (await use_cases.generations.live()).embedder.ping()
+
     return {
         "postgres": ports.begin.ping,
-        "qdrant": ports.vectors.ping,
+        "qdrant": vectors,
         "redis": cache.ping,
         "files": ports.files.ping,
-        "embedding": ports.embedder.ping,
+        "embedding": embedder,
         "model": ports.model.ping,
     }
 
@@ -236,10 +188,9 @@ def _required(value: str | None, name: str) -> str:
 
 
 class Container(containers.DeclarativeContainer):
-    """A bill of materials; made with `settings` and `embedding`."""
+    """A bill of materials; made with `settings`."""
 
     settings = providers.Dependency(instance_of=Settings)
-    embedding = providers.Dependency(instance_of=EmbeddingModel)
     closing: providers.Provider[AsyncExitStack[bool | None]] = providers.Singleton(AsyncExitStack[bool | None])
 
     engine = providers.Singleton(_engine, settings, closing)
@@ -247,7 +198,6 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
-    embedder = providers.Singleton(_embedder, settings, embedding, cache, closing)
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -256,11 +206,8 @@ class Container(containers.DeclarativeContainer):
         files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
-        tokens_of_text=providers.Singleton(_token_counter, settings),
         languages=providers.Singleton(StopWordLanguages),
-        embedder=embedder,
-        embeddings=embedder,
-        vectors=providers.Singleton(_vectors, settings, embedding, closing),
+        indexes=providers.Singleton(OpenIndexes, settings, cache, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
@@ -280,13 +227,13 @@ class Container(containers.DeclarativeContainer):
     limiter = providers.Singleton(_limiter, redis, closing)
     process_limiter = providers.Singleton(ProcessLimiter)
 
-    health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, cache)
+    health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, use_cases, cache)
     needed_engines: providers.Provider[frozenset[str]] = providers.Object(NEEDED)
 
 
-def make_container(settings: Settings, embedding: EmbeddingModel) -> Container:
+def make_container(settings: Settings) -> Container:
     """Nothing is connected before it is used."""
-    return Container(settings=settings, embedding=embedding)
+    return Container(settings=settings)
 
 
 async def close(container: Any) -> None:

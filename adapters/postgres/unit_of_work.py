@@ -15,6 +15,7 @@ from adapters.postgres.repositories.audit import PostgresAuditLog
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
 from adapters.postgres.repositories.documents import PostgresDocuments
 from adapters.postgres.repositories.erasures import PostgresErasures
+from adapters.postgres.repositories.generations import PostgresGenerations
 from adapters.postgres.repositories.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.repositories.passages import PostgresPassages
 from adapters.postgres.repositories.rooms import PostgresRooms
@@ -29,6 +30,7 @@ from application.errors import SchemaOutdated
 from application.ports.accounts import ApiKeys, Invitations
 from application.ports.audit import AuditLog
 from application.ports.document_repositories import Documents, Erasures, Passages
+from application.ports.generations import GenerationRecords
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
@@ -62,6 +64,7 @@ class PostgresUnitOfWork:
     collections: Collections
     documents: Documents
     erasures: Erasures
+    generations: GenerationRecords
     passages: Passages
     conversations: Conversations
     messages: Messages
@@ -91,6 +94,7 @@ class PostgresUnitOfWork:
         self.collections = PostgresCollections(session)
         self.documents = PostgresDocuments(session)
         self.erasures = PostgresErasures(session)
+        self.generations = PostgresGenerations(session)
         self.passages = PostgresPassages(session)
         self.conversations = PostgresConversations(session)
         self.messages = PostgresMessages(session)
