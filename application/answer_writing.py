@@ -1,4 +1,4 @@
-"""What one answer has so far: told in small pieces, kept in checkpoints."""
+"""What one answer has so far, told in small pieces, and its end, stored."""
 
 import asyncio
 from typing import Final
@@ -17,7 +17,6 @@ from domain.answers import AnswerDraft
 from domain.conversations import AnswerError, Message, MessageStatus, Usage
 
 FLUSH_LENGTH: Final = 512  # characters
-CHECKPOINT_INTERVAL: Final = 2.0  # seconds
 SAVE_ATTEMPTS: Final = 5  # of the end
 SAVE_PAUSE: Final = 0.5  # seconds between two attempts
 NOT_STORED: Final = AnswerError(
@@ -37,8 +36,6 @@ class Writing:
     usage: Usage = field(factory=Usage)
     asked: ModelRequest | None = None  # what the model is answering now; what it cost is known at its end only
     _pending: str = ""  # not told yet
-    _checkpoint_at: float = field(factory=lambda: asyncio.get_running_loop().time() + CHECKPOINT_INTERVAL)
-    _saving: asyncio.Task[None] | None = None
 
     def current(self) -> Message:
         """The message with all that was written."""
@@ -75,25 +72,6 @@ class Writing:
         if self.draft.dropped > before:
             self.report.warning("citations_dropped", count=self.draft.dropped - before)
 
-    def checkpoint(self) -> None:
-        """Save beside the writing, when it is time; a database that is slow or away slows nothing."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._checkpoint_at and (self._saving is None or self._saving.done()):
-            self._checkpoint_at = now + CHECKPOINT_INTERVAL
-            told = "".join(event.data["text"] for event in self.run.events if event.name == "content.delta")
-            self._saving = asyncio.create_task(
-                self._keep(self.message.grown(told, tuple(self.draft.citations)), outline_of(self.run.events))
-            )
-
-    async def _keep(self, message: Message, outline: list[object]) -> None:
-        try:
-            async with self.begin(message.workspace_id) as work:
-                await work.messages.save(message)
-                await work.runs.note(message.id, outline)
-                await work.commit()
-        except ApplicationError as error:
-            self.report.warning("checkpoint_missed", message_id=str(message.id), error=error.slug)
-
     async def end(self, message: Message) -> Message:
         """Save the end in one transaction, then tell it; the message as it stands then.
 
@@ -103,8 +81,6 @@ class Writing:
         if self._pending and not self.run.is_lost:
             await self.run.tell("content.delta", {"text": self._pending})
             self._pending = ""
-        if self._saving is not None:
-            await asyncio.wait({self._saving})
         message = await self._saved(message)
         await self.run.tell(*last_event(message))
         return message

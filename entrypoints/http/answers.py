@@ -47,7 +47,8 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
 async def _answered(use_cases: UseCases, actor: Actor, once: Once, answer_id: str, accept: str | None) -> Response:
     """As a stream, or as one message at its end; a repeated question is answered by the same answer."""
     message_id = MessageId(UUID(answer_id))
-    events = await use_cases.read_answer(actor, message_id=message_id)
+    read = use_cases.read_answer if once.replayed else use_cases.read_answer.own
+    events = await read(actor, message_id=message_id)
     headers = {"Location": f"/v1/workspaces/{actor.workspace_id}/messages/{message_id}"}
     if once.replayed:
         headers |= REPLAYED

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 
 from adapters.postgres.mapping_documents import chunk_from, chunk_values, page_from, page_values
 from adapters.postgres.session import Session, one_of
@@ -95,6 +95,13 @@ class PostgresPassages:
             .order_by(chunks_table.c.ordinal)
             .limit(limit)
         )
+        return [chunk_from(row) for row in rows]
+
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them."""
+        places = {(one.document_id, one.revision, one.ordinal + step) for one in chunks for step in (-1, 1)}
+        place = tuple_(chunks_table.c.document_id, chunks_table.c.revision, chunks_table.c.ordinal)
+        rows = await self._session.all(select(chunks_table).where(place.in_(sorted(places)))) if places else []
         return [chunk_from(row) for row in rows]
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
