@@ -144,9 +144,9 @@ def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> Sandbox
     return parser
 
 
-def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
+def _model(settings: Settings, embedder: CachedEmbedder, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
-        return ExtractiveModel()
+        return ExtractiveModel(embedder=embedder)
     from adapters.claude.model import CitationsMode, ClaudeModel  # its SDK is large, and needed only with a key
 
     model = ClaudeModel(
@@ -248,7 +248,7 @@ class Container(containers.DeclarativeContainer):
         embedder=embedder,
         embeddings=embedder,
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
-        model=providers.Singleton(_model, settings, closing),
+        model=providers.Singleton(_model, settings, embedder, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),

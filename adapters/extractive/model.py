@@ -11,7 +11,8 @@ from typing import Final
 
 import structlog
 
-from adapters.extractive.ranking import Found, best_blocks
+from adapters.extractive.quotable import shortened
+from adapters.extractive.ranking import Found, best_blocks, follow_up_of, nearest
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Embedder, Vector
 from application.ports.models import (
@@ -26,23 +27,22 @@ from application.ports.models import (
     TextPart,
 )
 from domain.answers import ClaimedCitation, Source
-from domain.conversations import Usage
+from domain.conversations import Speaker, Usage
 
 _log = structlog.get_logger(__name__)
 
 MODEL: Final = "extractive"
-OPENING: Final = "No language model is configured; these are the passages that fit the question best:"
-NOTHING: Final = "No language model is configured, and no passage was found that fits the question."
-_LONGEST_QUOTE: Final = 600  # characters shown of one block; its citation has the whole of it
-_MOST_EMBEDDED: Final = 64  # blocks whose similarity is asked for
+NOTHING: Final = "The documents do not say. No passage was found that answers this question."
+_MOST_EMBEDDED: Final = 32  # blocks whose similarity is asked for
 _PIECE: Final = re.compile(r"\S{1,24}\s*|\s+")
 
 
 class ExtractiveModel:
-    """Quotes three to six sentences, fewer where fewer fit, each with its citation.
+    """Says one to three sentences of the sources, each with its citation, or plainly that they do not answer.
 
     With an `embedder`, sentences that say it in other words are found too; if it does not answer, words alone
-    decide. Instructions, history and tools are ignored, as `capabilities` says.
+    decide. A short question is read together with the one before. Instructions and tools are ignored, as
+    `capabilities` says.
     """
 
     def __init__(self, *, embedder: Embedder | None = None) -> None:
@@ -57,8 +57,10 @@ class ExtractiveModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelPart]]:
         """Find first, then quote, piece by piece."""
         sources = list({source.uri: source for source in _given(request)}.values())
-        similarities = await self._similarities(request.question, sources)
-        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities)
+        before = follow_up_of(request.question, _asked_before(request))
+        asked = f"{before}\n{request.question}" if before else request.question
+        similarities = await self._similarities(asked, sources)
+        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities, before=before)
         async with aclosing(_parts(found)) as parts:
             yield parts
 
@@ -68,7 +70,8 @@ class ExtractiveModel:
     async def _similarities(self, question: str, sources: Sequence[Source]) -> dict[tuple[str, int], float]:
         places = [
             (source.uri, index, text) for source in sources for index, text in enumerate(source.blocks) if text.strip()
-        ][:_MOST_EMBEDDED]
+        ]
+        places = nearest(question, places, _MOST_EMBEDDED)
         if self._embedder is None or not places:
             return {}
         try:
@@ -85,14 +88,19 @@ def _given(request: ModelRequest) -> list[Source]:
     return [*request.sources, *found]
 
 
+def _asked_before(request: ModelRequest) -> str:
+    return next((turn.text for turn in reversed(request.history) if turn.speaker is Speaker.USER), "")
+
+
 async def _parts(found: Sequence[Found]) -> AsyncGenerator[ModelPart, None]:
-    yield BlockStarted()
-    async for part in _pieces(OPENING if found else NOTHING):
-        yield part
-    yield BlockEnded()
-    for each in found:
+    if not found:
         yield BlockStarted()
-        async for part in _pieces(f"\n\n{_shown(each.text)}"):
+        async for part in _pieces(NOTHING):
+            yield part
+        yield BlockEnded()
+    for number, each in enumerate(found):
+        yield BlockStarted()
+        async for part in _pieces(("\n\n" if number else "") + shortened(each.shown)):
             yield part
         yield CitationPart(
             claim=ClaimedCitation(
@@ -107,14 +115,6 @@ async def _pieces(text: str) -> AsyncGenerator[TextPart, None]:
     for piece in _PIECE.findall(text):
         yield TextPart(text=piece)
         await asyncio.sleep(0)  # others may have something to do
-
-
-def _shown(text: str) -> str:
-    if len(text) <= _LONGEST_QUOTE:
-        return text
-    cut = text[:_LONGEST_QUOTE]
-    whole_words, space, _ = cut.rpartition(" ")
-    return f"{whole_words if space else cut}\u2026"
 
 
 def _cosine(one: Vector, other: Vector) -> float:
