@@ -17,6 +17,7 @@ from domain.answers import AnswerDraft
 from domain.conversations import AnswerError, Message, MessageStatus, Usage
 
 FLUSH_LENGTH: Final = 512  # characters
+PARAGRAPH: Final = "\n\n"
 SAVE_ATTEMPTS: Final = 5  # of the end
 SAVE_PAUSE: Final = 0.5  # seconds between two attempts
 NOT_STORED: Final = AnswerError(
@@ -36,6 +37,7 @@ class Writing:
     usage: Usage = field(factory=Usage)
     asked: ModelRequest | None = None  # what the model is answering now; what it cost is known at its end only
     _pending: str = ""  # not told yet
+    _is_new_turn: bool = False
 
     def current(self) -> Message:
         """The message with all that was written."""
@@ -45,6 +47,7 @@ class Writing:
         """Write what the model says."""
         match part:
             case BlockStarted():
+                self._part_turns()
                 self.draft.open_block()
             case TextPart():
                 self.draft.add_text(part.text)
@@ -58,6 +61,16 @@ class Writing:
                 await self._close_block()
             case _:
                 return
+
+    def begin_turn(self) -> None:
+        """The model goes on after a search: what it says next is a paragraph of its own."""
+        self._is_new_turn = True
+
+    def _part_turns(self) -> None:
+        if self._is_new_turn and self.draft.content and not self.draft.content[-1].isspace():
+            self.draft.add_text(PARAGRAPH)
+            self._pending += PARAGRAPH
+        self._is_new_turn = False
 
     async def flush(self) -> None:
         """Tell what was not told yet."""

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from application.answer_runs import Run, RunLost
 from application.answer_writing import Writing
-from application.errors import ModelFailed, Unavailable
+from application.errors import ModelFailed, ModelUnavailable, Unavailable
 from application.history import past_turns, search_text, shortened
 from application.knowledge import SearchFilters
 from application.lost_answers import INTERRUPTED
@@ -115,15 +115,10 @@ class WriteAnswer:
         else:
             if stop is None:
                 await self._finish(writing, MessageStatus.CANCELLED)
-            elif stop.reason is StopReason.REFUSAL:
-                error = AnswerError(
-                    code="model_refused",
-                    message=stop.refusal or "The model declined to answer this question.",
-                    retryable=False,
-                )
-                await self._finish(writing, MessageStatus.FAILED, stop=stop, error=error)
             else:
-                await self._finish(writing, MessageStatus.COMPLETE, stop=stop)
+                error = _why_no_answer(stop, is_empty=not writing.draft.content.strip())
+                status = MessageStatus.COMPLETE if error is None else MessageStatus.FAILED
+                await self._finish(writing, status, stop=stop, error=error)
 
     def search(self, order: AnswerOrder) -> FirstSources:
         """Begin the search that every answer begins with; whoever gives the order up cancels it."""
@@ -168,10 +163,11 @@ class WriteAnswer:
         while True:
             stop = await self._ask_in_window(writing, request)
             match stop.reason:
-                case StopReason.TOOL_USE if stop.calls and len(request.rounds) <= MAX_ROUNDS:
+                case StopReason.TOOL_USE if stop.calls and request.tools_allowed:
                     results = await asyncio.gather(*(self._use_tool(order, writing, call) for call in stop.calls))
                     rounds = (*request.rounds, ToolRound(turn=stop.turn, results=tuple(results)))
                     request = evolve(request, rounds=rounds, tools_allowed=len(rounds) < MAX_ROUNDS)
+                    writing.begin_turn()
                 case StopReason.PAUSE_TURN if len(request.rounds) <= MAX_ROUNDS:
                     request = evolve(request, rounds=(*request.rounds, ToolRound(turn=stop.turn, results=())))
                 case StopReason.CONTEXT_WINDOW_EXCEEDED if (
@@ -251,11 +247,34 @@ class WriteAnswer:
         )
 
     def _explain(self, failure: Exception) -> AnswerError:
-        if isinstance(failure, ModelFailed):
-            return AnswerError(code=failure.slug, message=failure.message, retryable=failure.retryable)
+        if isinstance(failure, ModelFailed | ModelUnavailable):
+            return AnswerError(
+                code=failure.slug,
+                message=failure.message,
+                retryable=failure.retryable,
+                retry_after=failure.retry_after,
+            )
         if isinstance(failure, Unavailable):
             return AnswerError(
                 code=failure.slug, message=failure.message, retryable=True, retry_after=failure.retry_after
             )
         self.log.error("answer_failed", error=repr(failure), kind=type(failure).__name__)
         return AnswerError(code="internal", message="Something went wrong on the server. Ask again.", retryable=True)
+
+
+def _why_no_answer(stop: Stop, *, is_empty: bool) -> AnswerError | None:
+    """What is wrong with a model's last word, None where it is an answer; an ordinary end may be an empty one."""
+    if stop.reason is StopReason.REFUSAL:
+        declined = "The language model declined to answer this question."
+        said = f"{declined} It says: {stop.refusal}" if stop.refusal else declined
+        return AnswerError(code="model_refused", message=said, retryable=False)
+    if not is_empty or stop.reason in {StopReason.END_TURN, StopReason.STOP_SEQUENCE}:
+        return None
+    if stop.reason is StopReason.CONTEXT_WINDOW_EXCEEDED:
+        message = "The question, its sources and the talk so far are too large for the language model."
+        return AnswerError(code=TOO_LARGE, message=message, retryable=False)
+    if stop.reason is StopReason.MAX_TOKENS:
+        message = "The language model used up the tokens of an answer before it said anything. Ask for less at once."
+    else:
+        message = "The language model searched and thought, and said nothing. Ask again."
+    return AnswerError(code="model_said_nothing", message=message, retryable=True)

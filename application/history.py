@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from application.ports.models import ModelRequest, PastTurn
+from application.ports.models import ModelRequest, PastTurn, StopReason
 from domain.conversations import Message, Speaker
 
 MAX_HISTORY_TOKENS: Final = 16_000
 SHORT_QUESTION: Final = 60  # characters; a follow-up this short is searched for together with the one before
+REFUSED: Final = StopReason.REFUSAL.value
 MAX_QUERY: Final = 2000  # characters
 _PART_OF_BEFORE: Final = 500  # characters of the question before
 _CHARACTERS_A_TOKEN: Final = 3.5
@@ -37,7 +38,8 @@ def search_text(question: str, history: Iterable[Message]) -> str:
 
 
 def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) -> tuple[PastTurn, ...]:
-    """Whole exchanges, the youngest within `budget` tokens; a question without an answer is left out.
+    """Whole exchanges, the youngest within `budget` tokens; a question without an answer, or with one that the model
+    broke off to refuse, is left out.
 
     When the budget is full, the older half of it goes at once: the beginning stays the same for many questions, as
     prompt caching needs it.
@@ -47,7 +49,7 @@ def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) 
     for message in history:
         if message.role is Speaker.USER:
             question = message
-        elif question is not None and message.content.strip():
+        elif question is not None and message.content.strip() and message.stop_reason != REFUSED:
             exchanges.append((question, message))
             question = None
     kept: list[tuple[Message, Message]] = []

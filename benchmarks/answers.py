@@ -7,7 +7,8 @@ an upper bound.
 - First token: from sending the question to the first `content.delta`, retrieval included, less the same for a plain
   call of the emulator; every question is new.
 - Lag: from the moment when the emulator sent a piece to the moment when the client read it.
-- Cut: every stream is cut after 300 ms and taken up again by `Last-Event-ID` until its end.
+- Cut: a stream is cut every 300 ms and taken up again by `Last-Event-ID` until its end, on two processes that share
+  the socket; once more with Valkey killed in its middle. Afterwards it is read whole, and from every event on.
 """
 
 import argparse
@@ -77,8 +78,8 @@ async def first_tokens(service: Service, count: int) -> None:
         show(f"  to {name}", [1000 * stages[name] for stages in passed[3:]])
 
 
-async def cut(service: Service, pieces: int) -> None:
-    """A stream that is cut again and again."""
+async def cut(service: Service, pieces: int, *, kill: str | None = None) -> None:
+    """A stream that is cut again and again; in its middle, a process of that name is killed."""
     await service.script(reply="text", options={"text": "word; " * pieces}, delay=PIECE, framing={"piece": 6})
     method, url, last, seen, cuts = "POST", await service.talk(), 0, b"", 0
     while b"event: message.completed" not in seen:
@@ -98,8 +99,15 @@ async def cut(service: Service, pieces: int) -> None:
         part = part[: part.rfind(b"\n\n") + 2] if b"\n\n" in part else b""
         ids = [int(line[4:]) for line in part.splitlines() if line.startswith(b"id: ")]
         last, seen = (ids[-1] if ids else last), seen + part
-    whole = (await service.http.get(url, headers=STREAM)).content
-    print(f"cut {cuts} times; {'the same to the byte' if whole == seen else 'NOT the same'}: {len(whole)} bytes")
+        if kill is not None and last > pieces / 2:
+            for process in service.parts(kill):
+                process.kill()
+            kill = None
+    wholes = [(await service.http.get(url, headers=STREAM)).content for _ in range(4)]
+    resumed = [(await service.http.get(url, headers={**STREAM, "Last-Event-ID": str(n)})).content for n in range(last)]
+    tails = [seen[seen.find(b"\n\n", seen.find(b"\nid: %d\n" % n)) + 2 :] for n in range(1, last)]
+    same = all(whole == seen for whole in wholes) and resumed[1:] == tails
+    print(f"cut {cuts} times; {'the same to the byte' if same else 'NOT the same'}, also from each of {last} events on")
 
 
 def show(what: str, milliseconds: list[float]) -> None:
@@ -117,7 +125,15 @@ async def measure(questions: int, answers: int, pieces: int) -> None:
         await first_tokens(service, questions)
         for number in (1, answers):
             show(f"lag of a piece, {number} at once", await many(service, number, pieces))
+    await measure_cuts(min(pieces, 100))
+
+
+async def measure_cuts(pieces: int) -> None:
+    """On two processes, so that a reader comes back to either."""
+    async with running("--workers", "2") as service:
         await cut(service, pieces)
+        print("Valkey killed in the middle: ", end="")
+        await cut(service, pieces, kill="valkey-server")
 
 
 if __name__ == "__main__":
@@ -125,5 +141,10 @@ if __name__ == "__main__":
     parser.add_argument("--questions", type=int, default=30)
     parser.add_argument("--answers", type=int, default=200)
     parser.add_argument("--pieces", type=int, default=100, help="of each answer, 20 a second")
+    parser.add_argument("--only-cuts", action="store_true", help="leave the rest out")
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.questions, arguments.answers, arguments.pieces))
+    asyncio.run(
+        measure_cuts(min(arguments.pieces, 100))
+        if arguments.only_cuts
+        else measure(arguments.questions, arguments.answers, arguments.pieces)
+    )
