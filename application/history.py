@@ -5,9 +5,9 @@ from typing import Final
 
 from application.ports.models import ModelRequest, PastTurn, StopReason
 from domain.conversations import Message, Speaker
+from domain.follow_ups import read_along
 
 MAX_HISTORY_TOKENS: Final = 16_000
-SHORT_QUESTION: Final = 60  # characters; a follow-up this short is searched for together with the one before
 REFUSED: Final = StopReason.REFUSAL.value
 MAX_QUERY: Final = 2000  # characters
 _PART_OF_BEFORE: Final = 500  # characters of the question before
@@ -29,12 +29,11 @@ def estimated_request(request: ModelRequest) -> int:
 
 
 def search_text(question: str, history: Iterable[Message]) -> str:
-    """The question in the light of the talk: a short follow-up is searched for with the question before it."""
+    """The question in the light of the talk: one that points back is searched for with those before it."""
     question = question.strip()
-    asked_before = [message.content for message in history if message.role is Speaker.USER]
-    if asked_before and len(question) <= SHORT_QUESTION:
-        question = f"{asked_before[-1].strip()[:_PART_OF_BEFORE]}\n{question}"
-    return question[:MAX_QUERY]
+    asked_before = [message.content.strip() for message in history if message.role is Speaker.USER]
+    along = [before[:_PART_OF_BEFORE] for before in read_along(question, asked_before)]
+    return "\n".join([*along, question])[-MAX_QUERY:]
 
 
 def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) -> tuple[PastTurn, ...]:

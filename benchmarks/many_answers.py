@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from benchmarks.service import STREAM, Service
 from tests.claude_emulator.sse import stamp
 
-SPREAD = 0.02  # seconds between two questions
+SPREAD = 0.05  # seconds between two questions
 PIECE = 0.05  # seconds between two pieces of an answer
 LOOK_EVERY = 0.5  # seconds
 STAMP = len(stamp(0.0))

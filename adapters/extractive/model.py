@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from adapters.extractive.quotable import shortened
-from adapters.extractive.ranking import Found, best_blocks, follow_up_of, nearest
+from adapters.extractive.ranking import Found, best_blocks, nearest
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Embedder, Vector
 from application.ports.models import (
@@ -28,6 +28,7 @@ from application.ports.models import (
 )
 from domain.answers import ClaimedCitation, Source
 from domain.conversations import Speaker, Usage
+from domain.follow_ups import read_along
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class ExtractiveModel:
     """Says one to three sentences of the sources, each with its citation, or plainly that they do not answer.
 
     With an `embedder`, sentences that say it in other words are found too; if it does not answer, words alone
-    decide. A short question is read together with the one before. Instructions and tools are ignored, as
+    decide. A question that points back is read together with those before. Instructions and tools are ignored, as
     `capabilities` says.
     """
 
@@ -57,7 +58,8 @@ class ExtractiveModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelPart]]:
         """Find first, then quote, piece by piece."""
         sources = list({source.uri: source for source in _given(request)}.values())
-        before = follow_up_of(request.question, _asked_before(request))
+        asked_before = [turn.text for turn in request.history if turn.speaker is Speaker.USER]
+        before = "\n".join(read_along(request.question, asked_before))
         asked = f"{before}\n{request.question}" if before else request.question
         similarities = await self._similarities(asked, sources)
         found = await asyncio.to_thread(best_blocks, request.question, sources, similarities, before=before)
@@ -86,10 +88,6 @@ class ExtractiveModel:
 def _given(request: ModelRequest) -> list[Source]:
     found = [source for exchange in request.rounds for result in exchange.results for source in result.sources]
     return [*request.sources, *found]
-
-
-def _asked_before(request: ModelRequest) -> str:
-    return next((turn.text for turn in reversed(request.history) if turn.speaker is Speaker.USER), "")
 
 
 async def _parts(found: Sequence[Found]) -> AsyncGenerator[ModelPart, None]:

@@ -1,8 +1,9 @@
 """What of a block of text a reader can be shown as a sentence.
 
 Blocks come from documents of every kind: beside sentences there are headings, rows of tables, page headers and lists of
-contents. A heading that stands before a sentence in the same block is left away; what is no sentence at all is told
-apart by its look, in any language: it ends without punctuation, or is made of numbers.
+contents. A heading that stands before a sentence in the same block is left away, or a short one told as its subject;
+what is no sentence at all is told apart by its look, in any language: it ends without punctuation, or is made of
+numbers.
 """
 
 import re
@@ -20,14 +21,16 @@ _LEADERS: Final = re.compile(r"\.{4,}|(?:\. ){4,}|\|.*\|")
 _LEAST_TERMS: Final = 4
 _MOST_NUMBERS: Final = 0.4  # of the words
 _HEADING_WORDS: Final = 12  # a line with more is no heading
+_SUBJECT_WORDS: Final = 4  # a heading with no more tells what the sentence below it is about
 LONGEST: Final = 500  # characters
 
 
 def sentence(block: str) -> str | None:
     """The block as one sentence on one line; None for what is none."""
     lines = [line.strip() for line in block.strip().splitlines() if line.strip()]
+    heading = ""
     while len(lines) > 1 and _is_heading(lines[0], lines[1]):
-        del lines[0]
+        heading = lines.pop(0)
     text = _MARK.sub("", " ".join(" ".join(lines).split()))
     words = text.split()
     if not words or not (_END.search(text) or _UNSTOPPED.search(text)):
@@ -36,12 +39,16 @@ def sentence(block: str) -> str | None:
         return None
     if sum(bool(_NUMERIC.match(word)) for word in words) > _MOST_NUMBERS * len(words):
         return None
-    return text
+    subject = _MARK.sub("", heading).rstrip(":")
+    return f"{subject}: {text}" if subject and len(subject.split()) <= _SUBJECT_WORDS else text
 
 
-def fragment(block: str) -> str:
-    """What is no sentence, on one line."""
-    return _MARK.sub("", " ".join(block.split()))
+def row(line: str) -> str | None:
+    """A line of what has no sentences, where it tells more than a heading does: it has a number, or many words."""
+    text = _MARK.sub("", " ".join(line.split()))
+    count = len(set(terms(text)))
+    tells = count >= _LEAST_TERMS and any(character.isdigit() for character in text)
+    return text if tells or count > _HEADING_WORDS or len(text) > LONGEST else None
 
 
 def shortened(text: str) -> str:

@@ -13,13 +13,12 @@ from typing import Final
 
 from attrs import frozen
 
-from adapters.extractive.quotable import fragment, sentence
+from adapters.extractive.quotable import row, sentence
 from adapters.words import PAIRED, terms
 from domain.answers import Source
 
 _BEFORE_SHARE: Final = 0.5  # what a word of the question before counts, in a follow-up
-FOLLOW_UP: Final = 60  # characters; a longer question stands for itself
-_RELATIVE_FLOOR: Final = 0.75  # of the best score; weaker ones do not belong beside it
+_RELATIVE_FLOOR: Final = 0.85  # of the best score; weaker ones do not belong beside it
 _SAME: Final = 0.8  # of the terms of the shorter: says the same again
 _MOST: Final = 3
 _MOST_COMPARED: Final = 200
@@ -97,8 +96,8 @@ def best_blocks(
 ) -> list[Found]:
     """The best sentences first, at most three, none that repeats another; empty where the sources do not answer.
 
-    `similarities` are cosines of blocks to the question by (source URI, block index), where known; `before` is the
-    question before this one. Where no sentence is good enough, a line of what is none (a table) may be.
+    `similarities` are cosines of blocks to the question by (source URI, block index), where known; `before` are the
+    questions that this one points back to. Where no sentence is good enough, a line of what is none (a table) may be.
     """
     blocks = [
         (rank, source, index, frozenset(terms(text)))
@@ -120,9 +119,11 @@ def best_blocks(
         text = source.blocks[index]
         score = coverage + bar.cosine * (cosine or 0.0) + titles[rank] + _RANK_BONUS / (1 + rank)
         score += _CUE_BONUS * any(sign.search(text) for sign in signs)
-        shown = sentence(text)
-        kind = fragments if shown is None else sentences
-        kind.append(Found(source=source, index=index, shown=shown or _best_line(text, wanted), score=score, terms=said))
+        whole = sentence(text)
+        shown = whole or row(_best_line(text, wanted))
+        if shown is not None:
+            found = Found(source=source, index=index, shown=shown, score=score, terms=said)
+            (fragments if whole is None else sentences).append(found)
     return _best(sentences) or _best(fragments)[:1]
 
 
@@ -134,11 +135,6 @@ def nearest(question: str, places: Sequence[tuple[str, int, str]], count: int) -
     wanted = _weights(question, "", said)
     order = sorted(range(len(places)), key=lambda each: (-_coverage(wanted, said[each]), each))
     return [places[each] for each in sorted(order[:count])]
-
-
-def follow_up_of(question: str, before: str) -> str:
-    """What is to be read with the question: the one before, where this one is short."""
-    return before if len(question.strip()) <= FOLLOW_UP else ""
 
 
 def _bar_for(question: str) -> _Bar:
@@ -160,7 +156,7 @@ def _answers(bar: _Bar, coverage: float, cosine: float | None) -> bool:
 def _best_line(block: str, wanted: Mapping[str, float]) -> str:
     """The line of a table that has most of the question; what has no lines stays whole."""
     lines = [line for line in block.splitlines() if line.strip()]
-    return fragment(max(lines, key=lambda line: _coverage(wanted, frozenset(terms(line)))))
+    return max(lines, key=lambda line: _coverage(wanted, frozenset(terms(line))))
 
 
 def _best(found: list[Found]) -> list[Found]:

@@ -9,9 +9,9 @@ from adapters.extractive.model import NOTHING, ExtractiveModel
 from adapters.words import terms
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Vector
-from application.ports.models import CitationPart, ModelPart, ModelRequest, Stop, ToolResult, ToolRound
+from application.ports.models import CitationPart, ModelPart, ModelRequest, PastTurn, Stop, ToolResult, ToolRound
 from domain.answers import Source
-from domain.conversations import Usage
+from domain.conversations import Speaker, Usage
 from tests.contracts.test_answer_model import answer, source, text_of
 
 MANUAL = source(
@@ -110,6 +110,28 @@ async def test_nothing_fits(question: str) -> None:
 
     assert text_of(parts) == NOTHING
     assert not [part for part in parts if isinstance(part, CitationPart)]
+
+
+async def test_what_is_no_sentence_is_not_said_as_one() -> None:
+    """Headings alone answer nothing; of a table the fitting row does, where no sentence answers."""
+    heading = source("Handbook", "Holiday requests and employees")
+    table = source("Figures", "Net sales 2020 2021\nCapital expenditure 1,577 1,373\nDepreciation of buildings 80 90")
+    definition = source("Modes", "Restricted\nThe default execution policy for client computers. ")
+
+    assert await quotes("holiday requests of employees", heading) == []
+    parts = await answer(ExtractiveModel(), ModelRequest(question="capital expenditure 2021", sources=(table,)))
+    assert text_of(parts) == "Capital expenditure 1,577 1,373"
+    parts = await answer(ExtractiveModel(), ModelRequest(question="default execution policy", sources=(definition,)))
+    assert text_of(parts) == "Restricted: The default execution policy for client computers."
+
+
+async def test_a_question_that_points_back_is_read_with_those_before() -> None:
+    """The words of the question before find the passage, those of this one the sentence."""
+    history = (PastTurn(speaker=Speaker.USER, text="How many days of holiday do employees have?"),)
+    request = ModelRequest(question="And when does it expire?", sources=OTHERS, history=history)
+    parts = await answer(ExtractiveModel(), request)
+
+    assert text_of(parts).startswith("Holiday that is left over expires in March.")
 
 
 async def test_at_most_three_and_none_twice() -> None:
