@@ -52,7 +52,7 @@ format: $(DEVELOPMENT) ## Format the code and mend what can be mended
 bench: $(RUNTIME) ## Run the benchmarks (ARGS=…)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-evaluate: $(RUNTIME) ## Measure retrieval on a folder of judged questions (DATA=FOLDER)
+evaluate: $(RUNTIME) ## Measure retrieval on judged questions, or answers (DATA=FOLDER, ARGS=--answers)
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FOLDER' >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.evaluate '$(DATA)' $(ARGS)
 

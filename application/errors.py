@@ -78,9 +78,18 @@ class FilesUnavailable(Unavailable):
 
 
 class ModelUnavailable(Unavailable):
-    """The language model's provider cannot be reached, is overloaded, or refuses the key."""
+    """The language model's provider cannot be reached, is overloaded, or refuses the key.
+
+    `retryable`: asking again may help, without anybody doing something about a key or an account.
+    """
 
     code = "llm_unavailable"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, retryable: bool = True, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after)
+        self.retryable = retryable
 
 
 class SchemaOutdated(ApplicationError):

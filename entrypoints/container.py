@@ -38,6 +38,8 @@ from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.answer_limits import AnswerLimits
 from application.assembly import assemble
+from application.generations import Generations
+from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.use_cases import Policy, Ports, UseCases
@@ -107,9 +109,13 @@ def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> Sandbox
     return parser
 
 
-def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
+def _model(settings: Settings, generations: Generations, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
-        return ExtractiveModel()
+
+        async def embedder() -> Embedder:
+            return (await generations.live()).embedder
+
+        return ExtractiveModel(embedder=embedder)
     from adapters.claude.model import CitationsMode, ClaudeModel  # its SDK is large, and needed only with a key
 
     model = ClaudeModel(
@@ -198,6 +204,9 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    indexes = providers.Singleton(OpenIndexes, settings, cache, closing)
+    generations = providers.Singleton(Generations, begin, indexes)
+
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -207,8 +216,8 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         languages=providers.Singleton(StopWordLanguages),
-        indexes=providers.Singleton(OpenIndexes, settings, cache, closing),
-        model=providers.Singleton(_model, settings, closing),
+        indexes=indexes,
+        model=providers.Singleton(_model, settings, generations, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),

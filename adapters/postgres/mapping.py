@@ -232,7 +232,7 @@ def message_values(message: Message) -> Values:
         "role": message.role.value,
         "status": message.status.value,
         "content": message.content,
-        "citations": [_citation_to_json(citation) for citation in message.citations],
+        "citations": [citation_values(citation) for citation in message.citations],
         "stop_reason": message.stop_reason,
         "model": message.model,
         "usage": {
@@ -274,7 +274,7 @@ def message_from(row: Row) -> Message:
     )
 
 
-def _citation_to_json(citation: Citation) -> Values:
+def citation_values(citation: Citation) -> Values:
     return {
         "index": citation.index,
         "claim_from": citation.claim_from,

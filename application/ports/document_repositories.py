@@ -184,6 +184,10 @@ class Passages(Protocol):
         """In reading order, from the ordinal after `after`."""
         ...
 
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them, in the same revision; in no order, each once."""
+        ...
+
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         """One page with its text."""
         ...

@@ -295,8 +295,8 @@ class Messages(Protocol):
         """By id."""
         ...
 
-    async def add(self, message: Message) -> None:
-        """A new one."""
+    async def add(self, *messages: Message) -> None:
+        """New ones; each may follow the one before."""
         ...
 
     async def save(self, message: Message) -> bool:
@@ -322,5 +322,9 @@ class Messages(Protocol):
         ...
 
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
-        """The message and its ancestors, oldest first, the last `limit` of them."""
+        """The message and its ancestors, oldest first, the last `limit` of them; nothing for an unknown one."""
+        ...
+
+    async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
+        """The thread of the youngest message; nothing in an empty conversation."""
         ...

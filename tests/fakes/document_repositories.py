@@ -270,6 +270,11 @@ class FakePassages(FakeRepository):
         ]
         return sorted(chunks, key=lambda chunk: chunk.ordinal)[:limit]
 
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        places = {(one.document_id, one.revision, one.ordinal + step) for one in chunks for step in (-1, 1)}
+        stored = [row.chunk for row in self._rows.rows(CHUNKS)]
+        return [one for one in stored if (one.document_id, one.revision, one.ordinal) in places]
+
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         place = (document_id, revision, live_generation(self._rows), number)
         found: StoredPage | None = self._rows.first(PAGES, lambda stored: _place(stored) == place)

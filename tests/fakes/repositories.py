@@ -413,8 +413,9 @@ class FakeMessages(FakeRepository):
         found: Message | None = self._by_id(MESSAGES, message_id)
         return found
 
-    async def add(self, message: Message) -> None:
-        await self._rows.add(MESSAGES, message.id, message)
+    async def add(self, *messages: Message) -> None:
+        for message in messages:
+            await self._rows.add(MESSAGES, message.id, message)
 
     async def save(self, message: Message) -> bool:
         await self._rows.lock(MESSAGES, message.id)
@@ -448,3 +449,7 @@ class FakeMessages(FakeRepository):
             branch.insert(0, message)
             message = self._by_id(MESSAGES, message.parent_id)
         return branch
+
+    async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
+        youngest = await self.latest(conversation_id)
+        return [] if youngest is None else await self.thread(youngest.id, limit=limit)
