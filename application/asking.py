@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Final
+from uuid import UUID
 
 from attrs import frozen
 
@@ -15,10 +16,12 @@ from application.knowledge import SearchFilters
 from application.ports.runs import RunEvent
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.rooms_chronicle import RoomChronicle
 from domain.access import Action, Actor
 from domain.conversations import Conversation, Message, MessageStatus, Speaker, check_content
 from domain.errors import Conflict, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
+from domain.rooms import RoomEvent
 
 HISTORY_MESSAGES: Final = 400  # the budget of tokens is the limit that counts
 
@@ -32,17 +35,37 @@ class Asked:
 
 
 @frozen(kw_only=True)
+class Begun:
+    """An answer that is stored, and what is to be told of it once that is committed."""
+
+    answer: Message
+    events: tuple[RoomEvent, ...]
+
+
+@frozen(kw_only=True)
 class BeginAnswer:
     """The part that all ways of asking share: an answer's message and record are stored, then its run starts."""
 
     write: WriteAnswer
     runs: AnswerRuns
+    chronicle: RoomChronicle
     limits: AnswerLimits
     clock: Clock
     ids: Ids
 
-    async def store(self, work: UnitOfWork, actor: Actor, conversation: Conversation, question: Message) -> Message:
-        """A new answer to the question, to be committed by the caller. `TooManyRequests` beyond the limits."""
+    async def store(
+        self,
+        work: UnitOfWork,
+        actor: Actor,
+        conversation: Conversation,
+        question: Message,
+        *,
+        asked_as: UUID | None = None,
+    ) -> Begun:
+        """A new answer to the question, to be committed by the caller; `asked_as`: where the question is new too.
+
+        `TooManyRequests` beyond the limits, and what `RoomChronicle.began` raises.
+        """
         await self.limits.check(work, actor, self.clock.now())
         answer = Message(
             id=MessageId(self.ids.new()),
@@ -57,11 +80,13 @@ class BeginAnswer:
         )
         await work.messages.add(answer)
         await work.runs.open(answer, actor.user_id)
-        return answer
+        events = await self.chronicle.began(work, actor, question, answer, asked_as=asked_as)
+        return Begun(answer=answer, events=events)
 
-    def start(self, order: AnswerOrder) -> Asked:
+    async def start(self, order: AnswerOrder, begun: Begun) -> Asked:
         """Once it is committed."""
         self.runs.start(order.answer.id, lambda run: self.write(order, run))
+        await self.chronicle.tell(begun.events)
         return Asked(question=order.question, answer=order.answer)
 
 
@@ -89,8 +114,12 @@ class PostMessage:
         parent_id: MessageId | None = None,
         use_knowledge: bool = True,
         filters: SearchFilters | None = None,
+        client_msg_id: UUID | None = None,
     ) -> Asked:
-        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written."""
+        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written.
+
+        In a room the question is an event: under `client_msg_id`, or else under an id of its own.
+        """
         actor.require(Action.CHAT)
         check_content(content)
         now = self.clock.now()
@@ -110,21 +139,24 @@ class PostMessage:
                 completed_at=now,
             )
             await work.messages.add(question)
-            answer = await self.begin_answer.store(work, actor, conversation, question)
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
-            await work.commit(Asked(question=question, answer=answer))
-        return self.begin_answer.start(
+            begun = await self.begin_answer.store(
+                work, actor, conversation, question, asked_as=client_msg_id or question.id
+            )
+            await work.commit(Asked(question=question, answer=begun.answer))
+        return await self.begin_answer.start(
             AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=answer,
+                answer=begun.answer,
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
-            )
+            ),
+            begun,
         )
 
     async def _history(
@@ -172,18 +204,19 @@ class RegenerateAnswer:
                 raise Conflict("The answer is still being written. Cancel it first.", code="answer_in_progress")
             conversation = await self.access.conversation(work, actor, present.conversation_id)
             *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
-            answer = await self.begin_answer.store(work, actor, conversation, question)
-            await work.commit(Asked(question=question, answer=answer))
-        return self.begin_answer.start(
+            begun = await self.begin_answer.store(work, actor, conversation, question)
+            await work.commit(Asked(question=question, answer=begun.answer))
+        return await self.begin_answer.start(
             AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=answer,
+                answer=begun.answer,
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
-            )
+            ),
+            begun,
         )
 
 
