@@ -12,6 +12,7 @@ from application.ports.models import BlockEnded, BlockStarted, CitationPart, Mod
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.retelling import last_event, outline_of
+from application.rooms_chronicle import RoomChronicle
 from application.views import citation_view
 from domain.answers import AnswerDraft
 from domain.conversations import AnswerError, Message, MessageStatus, Usage
@@ -30,6 +31,7 @@ class Writing:
     """One answer on its way from the model to its readers and to the database."""
 
     begin: UnitOfWorkFactory
+    chronicle: RoomChronicle
     report: Log
     run: Run
     message: Message
@@ -117,11 +119,15 @@ class Writing:
                         await self._count(work, message)
                         await work.runs.note(message.id, outline)
                         await work.runs.end(message.id)
+                        events = await self.chronicle.ended(work, message)
                         await work.commit()
-                        return message
-                    return await work.messages.get(message.id) or message
+                    else:
+                        return await work.messages.get(message.id) or message
+                await self.chronicle.tell(events)
             except ApplicationError as error:
                 self.report.error("answer_not_saved", message_id=str(message.id), error=error.slug, attempt=attempt)
                 if attempt < SAVE_ATTEMPTS:
                     await asyncio.sleep(SAVE_PAUSE)
+            else:
+                return message
         return evolve(message, status=MessageStatus.FAILED, error=NOT_STORED)

@@ -27,6 +27,7 @@ from application.ports.models import (
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.retelling import created
+from application.rooms_chronicle import RoomChronicle
 from application.sources import FindSources
 from application.views import source_view
 from domain.access import Actor
@@ -92,6 +93,7 @@ class WriteAnswer:
     """
 
     begin: UnitOfWorkFactory
+    chronicle: RoomChronicle
     find: FindSources
     model: AnswerModel
     clock: Clock
@@ -101,7 +103,7 @@ class WriteAnswer:
 
     async def __call__(self, order: AnswerOrder, run: Run, *, found: FirstSources) -> None:
         """Write; cancelling the task leaves the answer `interrupted` with what it had."""
-        writing = Writing(begin=self.begin, report=self.log, run=run, message=order.answer)
+        writing = Writing(begin=self.begin, chronicle=self.chronicle, report=self.log, run=run, message=order.answer)
         try:
             await run.emit("message.created", created(order.answer, order.question))
             stop = await self._unless_cancelled(order, writing, found)

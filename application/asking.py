@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from uuid import UUID
 
 from attrs import frozen
 
@@ -16,10 +17,12 @@ from application.knowledge import SearchFilters
 from application.ports.runs import RunEvent
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.rooms_chronicle import RoomChronicle
 from domain.access import Action, Actor
 from domain.conversations import Conversation, Message, MessageStatus, Speaker, check_content
 from domain.errors import Conflict, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
+from domain.rooms import RoomEvent
 
 HISTORY_MESSAGES: Final = 400  # the budget of tokens is the limit that counts
 
@@ -33,33 +36,38 @@ class Asked:
 
 
 @frozen(kw_only=True)
+class Begun:
+    """An answer that is stored: the search that runs for it, and what its room is told once that is committed."""
+
+    found: FirstSources
+    events: tuple[RoomEvent, ...]
+
+
+@frozen(kw_only=True)
 class BeginAnswer:
     """The part that all ways of asking share: an answer's message and record are stored, then its run starts."""
 
     write: WriteAnswer
     runs: AnswerRuns
+    chronicle: RoomChronicle
     limits: AnswerLimits
     clock: Clock
     ids: Ids
 
     @asynccontextmanager
-    async def ordered(
-        self,
-        work: UnitOfWork,
-        order: AnswerOrder,
-        *,
-        is_new: bool,
-    ) -> AsyncIterator[FirstSources]:
-        """Store the answer, and its question where that `is_new`, to be committed inside; the search begins beside it.
+    async def ordered(self, work: UnitOfWork, order: AnswerOrder, *, asked_as: UUID | None) -> AsyncIterator[Begun]:
+        """Store the answer, to be committed inside and at once; the search begins beside it.
 
-        `TooManyRequests` beyond the limits, before anything is done.
+        `asked_as`: the question is new, is stored too, and is an event of that `client_msg_id` in a room.
+        `TooManyRequests` beyond the limits, before anything is done, and what `RoomChronicle.began` raises.
         """
         await self.limits.check(work, order.actor, self.clock.now())
         found = self.write.search(order)
         try:
-            await work.messages.add(*([order.question] if is_new else []), order.answer)
+            await work.messages.add(*([] if asked_as is None else [order.question]), order.answer)
             await work.runs.open(order.answer, order.actor.user_id)
-            yield found
+            events = await self.chronicle.began(work, order.actor, order.question, order.answer, asked_as=asked_as)
+            yield Begun(found=found, events=events)
         except BaseException:
             if found is not None:
                 found.cancel()
@@ -79,9 +87,10 @@ class BeginAnswer:
             created_at=self.clock.now(),
         )
 
-    def start(self, order: AnswerOrder, found: FirstSources) -> Asked:
+    async def start(self, order: AnswerOrder, begun: Begun) -> Asked:
         """Once it is committed."""
-        self.runs.start(order.answer.id, lambda run: self.write(order, run, found=found))
+        self.runs.start(order.answer.id, lambda run: self.write(order, run, found=begun.found))
+        await self.chronicle.tell(begun.events)
         return Asked(question=order.question, answer=order.answer)
 
 
@@ -109,8 +118,12 @@ class PostMessage:
         parent_id: MessageId | None = None,
         use_knowledge: bool = True,
         filters: SearchFilters | None = None,
+        client_msg_id: UUID | None = None,
     ) -> Asked:
-        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written."""
+        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written.
+
+        In a room the question is an event: under `client_msg_id`, or else under an id of its own.
+        """
         actor.require(Action.CHAT)
         check_content(content)
         now = self.clock.now()
@@ -129,6 +142,9 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
+            titled = conversation.titled_after(content, now)
+            if titled is not conversation:
+                await work.conversations.save(titled)
             order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
@@ -138,12 +154,9 @@ class PostMessage:
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
             )
-            async with self.begin_answer.ordered(work, order, is_new=True) as found:
-                titled = conversation.titled_after(content, now)
-                if titled is not conversation:
-                    await work.conversations.save(titled)
+            async with self.begin_answer.ordered(work, order, asked_as=client_msg_id or question.id) as begun:
                 await work.commit(Asked(question=question, answer=order.answer))
-        return self.begin_answer.start(order, found)
+        return await self.begin_answer.start(order, begun)
 
     async def _history(
         self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
@@ -197,9 +210,9 @@ class RegenerateAnswer:
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
             )
-            async with self.begin_answer.ordered(work, order, is_new=False) as found:
+            async with self.begin_answer.ordered(work, order, asked_as=None) as begun:
                 await work.commit(Asked(question=question, answer=order.answer))
-        return self.begin_answer.start(order, found)
+        return await self.begin_answer.start(order, begun)
 
 
 @frozen(kw_only=True)

@@ -12,6 +12,7 @@ from application.ports.runs import Outline, RunEvent, RunLog
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.retelling import draft_of, outline_of, retold
+from application.rooms_chronicle import RoomChronicle
 from domain.conversations import AnswerError, Message, MessageStatus
 
 LOOK_EVERY: Final = 2.0  # seconds
@@ -31,6 +32,7 @@ class EndLostAnswers:
 
     begin: UnitOfWorkFactory
     log: RunLog
+    chronicle: RoomChronicle
     clock: Clock
     report: Log
     silence: timedelta = LEASE
@@ -71,9 +73,11 @@ class EndLostAnswers:
             saved = await work.messages.save(message)
             await work.runs.note(message.id, outline_of(events))
             await work.runs.end(message.id)
+            told_rooms = await self.chronicle.ended(work, message) if saved else ()
             await work.commit()
         self.report.warning("answer_interrupted", message_id=str(message.id), characters=len(message.content))
         await self._tell(message, events)
+        await self.chronicle.tell(told_rooms)
         return saved
 
     async def _tell(self, message: Message, events: list[RunEvent]) -> None:

@@ -37,6 +37,8 @@ from application import (
     rooms_answers,
     rooms_events,
     rooms_feed,
+    rooms_publishing,
+    rooms_retention,
     rooms_sweep,
     tickets,
     uploads,
@@ -105,6 +107,7 @@ class Policy:
     answer_timeout: timedelta = timedelta(minutes=10)
     answer_limits: AnswerLimits = field(factory=AnswerLimits)
     prices: Mapping[str, Price] = field(factory=dict)  # by model
+    room_retention: timedelta | None = None  # None: events are kept for ever
 
 
 @frozen(kw_only=True)
@@ -205,13 +208,14 @@ class UseCases:
     list_room_member: rooms.ListRoomMember
     unlist_room_member: rooms.UnlistRoomMember
     publish_event: rooms_events.PublishEvent
+    publish_together: rooms_publishing.PublishTogether
     read_events: rooms_events.ReadEvents
 
     # around every call
     idempotency: Idempotency
     show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
-    ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
+    ask_in_room: rooms_answers.AskInRoom
     cancel_live: rooms_answers.CancelLive
     identify_live: rooms_access.IdentifyLive
     enter_room: rooms_access.EnterRoom
@@ -233,6 +237,7 @@ class UseCases:
     show_index: index_changes.ShowIndex
 
     end_lost_answers: EndLostAnswers
+    forget_room_events: rooms_retention.ForgetRoomEvents
 
     document_news: DocumentNews  # for whoever follows a document
 

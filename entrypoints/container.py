@@ -149,6 +149,7 @@ def _policy(settings: Settings) -> Policy:
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_tokens=settings.max_answer_tokens,
         answer_timeout=settings.answer_timeout,
+        room_retention=settings.room_retention,
         answer_limits=AnswerLimits(
             per_user=settings.answers_per_user,
             per_workspace=settings.answers_per_workspace,
@@ -248,5 +249,4 @@ def make_container(settings: Settings) -> Container:
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
-    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

@@ -255,6 +255,10 @@ class Settings(BaseSettings):
     parse_memory: Size = Field(1536 * MIB, description="Most memory that reading one file may take.")
     max_pages: int = Field(3000, ge=1, description="Most pages that one file may have.")
 
+    room_retention: Duration | None = Field(
+        None, ge=timedelta(hours=1), description="How long events of rooms are kept; for ever when unset."
+    )
+
     log_format: Literal["console", "json"] | None = Field(None, description="`console` on a terminal, else `json`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
 

@@ -73,6 +73,7 @@ async def _tend(use_cases: UseCases) -> None:
                 await use_cases.schedule_reconciling()
                 await use_cases.idempotency.forget_old()
                 await use_cases.forget_sessions()
+                await use_cases.forget_room_events()
         except Unavailable as error:
             _log.warning("tending_postponed", reason=error.slug)
         else:

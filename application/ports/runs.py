@@ -8,7 +8,7 @@ from attrs import frozen
 
 from domain.answers import Citation
 from domain.conversations import Message
-from domain.ids import MessageId, UserId, WorkspaceId
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 LAST_EVENTS: Final = frozenset({"message.completed", "message.failed"})
 
@@ -124,6 +124,10 @@ class RunRecords(Protocol):
 
     async def is_silent(self, message_id: MessageId, *, since: timedelta) -> bool:
         """Whether it is, still; the record is locked until the transaction ends, so that a beat has to wait."""
+        ...
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        """The conversation's answers that are being written now. All workspaces, when bound to none."""
         ...
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:

@@ -114,11 +114,15 @@ class EventOut(Resource):
 
 
 class EventsOut(Resource):
-    """Events in order, and the number of the room's youngest."""
+    """Events in order, and the number of the room's youngest.
+
+    Not `is_whole`: events that were asked for are older than the installation keeps them.
+    """
 
     items: list[EventOut]
     head_seq: int
     epoch: str
+    is_whole: bool
 
 
 def room_view(room: Room) -> dict[str, Any]:
@@ -269,7 +273,12 @@ async def list_room_events(
     """Events of a room."""
     page = await use_cases.read_events(actor, room_id=RoomId(room_id), limit=limit, after=after, before=before)
     return JSONResponse(
-        {"items": [event_view(event) for event in page.events], "head_seq": page.head_seq, "epoch": str(page.epoch)}
+        {
+            "items": [event_view(event) for event in page.events],
+            "head_seq": page.head_seq,
+            "epoch": str(page.epoch),
+            "is_whole": page.is_whole,
+        }
     )
 
 

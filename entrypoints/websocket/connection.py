@@ -70,6 +70,7 @@ class Connection:
     id: str = field(factory=lambda: uuid4().hex)
     who: LiveIdentity | None = None
     rooms: dict[RoomId, Actor] = field(factory=dict)
+    visited: dict[RoomId, Actor] = field(factory=dict)
     outbox: Outbox = field(init=False)
     _ending: tuple[CloseCode, str, int] | None = None
     _ended: asyncio.Event = field(factory=asyncio.Event)

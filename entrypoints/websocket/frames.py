@@ -34,10 +34,14 @@ class Connect(Request, frozen=True, kw_only=True, tag="connect"):
 
 
 class Join(Request, frozen=True, kw_only=True, tag="join"):
-    """Read a room; with `since` what was missed comes in the reply."""
+    """Read a room; with `since` what was missed comes in the reply, and with `runs` what was missed of answers.
+
+    `runs` names answers that were being followed, with the `offset` of the last delta that was seen.
+    """
 
     room_id: UUID
     since: SinceBody | None = None
+    runs: dict[UUID, int] | None = None
 
 
 class Publish(Request, frozen=True, kw_only=True, tag="publish"):
@@ -169,8 +173,26 @@ class PublicationBody(Frame, frozen=True, kw_only=True, tag="publication"):
     created_at: str
 
 
+class RunBody(Struct, frozen=True, kw_only=True):
+    """An answer as it is taken up: `text` is that of the deltas after `from` up to `offset`.
+
+    Further deltas follow while `status` is `streaming`. A `from` of 0 begins anew, also where another number was asked.
+    """
+
+    message_id: str
+    attempt: int
+    start: int = msgspec.field(name="from")
+    offset: int
+    text: str
+    status: str
+    citations: list[dict[str, Any]]
+
+
 class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
-    """Live events follow after `seq` without a gap. `recovered`: `publications` are all that was missed."""
+    """Live events follow after `seq` without a gap. `recovered`: `publications` are all that was missed.
+
+    `runs`, by message, are the answers that were named, and all that are being written.
+    """
 
     room_id: str
     epoch: str
@@ -178,6 +200,7 @@ class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
     recovered: bool
     publications: list[Raw]
     presence: PresenceBody
+    runs: dict[str, RunBody]
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):
@@ -191,12 +214,16 @@ class Published(Reply, frozen=True, kw_only=True, tag="published"):
 
 
 class HistoryFrame(Reply, frozen=True, kw_only=True, tag="history"):
-    """Stored events in order, and the number of the room's youngest."""
+    """Stored events in order, and the number of the room's youngest.
+
+    Not `is_whole`: events that were asked for are older than the installation keeps them.
+    """
 
     room_id: str
     publications: list[Raw]
     seq: int
     epoch: str
+    is_whole: bool
 
 
 class PresenceFrame(Reply, frozen=True, kw_only=True, tag="presence"):
@@ -269,7 +296,7 @@ class AnswerCitation(Frame, frozen=True, kw_only=True, tag="answer_citation"):
 
 
 class AnswerEnd(Frame, frozen=True, kw_only=True, tag="answer_end"):
-    """No more of the answer follows; `offset` is the number of its deltas."""
+    """No more of the answer follows; `offset` is the number of its deltas. Who has another number reads the message."""
 
     room_id: str
     message_id: str

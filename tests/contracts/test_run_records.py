@@ -124,3 +124,18 @@ async def test_whether_a_message_was_saved_is_told(units: Units) -> None:
         assert await work.messages.save(answer.grown("Half", ()))
         assert await work.messages.save(answer.ended(MessageStatus.INTERRUPTED, now=NOW))
         assert not await work.messages.save(answer.ended(MessageStatus.COMPLETE, now=NOW))
+
+
+async def test_which_answers_of_a_conversation_are_being_written(units: Units) -> None:
+    """Those that are not ended, also seen by a unit of work that is bound to no workspace."""
+    team = await found_team(units)
+    first, other = await begun(units, team), await begun(units, team)
+    for workspace_id in (team.id, None):
+        async with units.begin(workspace_id) as work:
+            assert await work.runs.written_in(first.conversation_id) == [first]
+    async with units.begin(team.id) as work:
+        await work.runs.end(first.id)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        assert await work.runs.written_in(first.conversation_id) == []
+        assert await work.runs.written_in(other.conversation_id) == [other]

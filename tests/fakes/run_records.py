@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from application.ports.runs import ActiveRuns, Draft, Outline
 from domain.conversations import Message
-from domain.ids import MessageId, UserId, WorkspaceId
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 from tests.fakes.database import MESSAGES, RUNS, FakeTransaction
 
 
@@ -79,6 +79,11 @@ class FakeRunRecords:
         await self._rows.lock(RUNS, message_id)
         row = self._get(message_id)
         return row is not None and not row.is_ended and row.beat_at <= _now() - since
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        writing = {row.id for row in self._rows.rows(RUNS) if not row.is_ended}
+        found = [one for one in self._rows.rows(MESSAGES) if one.conversation_id == conversation_id]
+        return sorted((one for one in found if one.id in writing), key=lambda one: (one.created_at, one.id))
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
         rows = [row for row in self._rows.rows(RUNS) if not row.is_ended and row.workspace_id == workspace_id]

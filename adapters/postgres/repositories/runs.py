@@ -10,7 +10,7 @@ from adapters.postgres.mapping import citation_values, message_from
 from adapters.postgres.session import Session, one_of
 from application.ports.runs import ActiveRuns, Draft, Outline
 from domain.conversations import Message, MessageStatus
-from domain.ids import MessageId, UserId, WorkspaceId
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 _NOW = func.clock_timestamp()
 _WRITING = answer_runs.c.ended_at.is_(None)
@@ -107,6 +107,16 @@ class PostgresRunRecords:
             .with_for_update()
         )
         return row is not None
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        """The conversation's answers that are being written now."""
+        rows = await self._session.all(
+            select(messages)
+            .join(answer_runs, answer_runs.c.message_id == messages.c.id)
+            .where(_WRITING, messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.created_at, messages.c.id)
+        )
+        return [message_from(row) for row in rows]
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
         """How many are being written now."""
