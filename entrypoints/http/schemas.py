@@ -221,6 +221,3 @@ class FeedbackBody(Body):
     model_config = example(rating="up", comment="The second source is just what I needed.")
     rating: Literal["up", "down"]
     comment: str | None = None
-
-
-Sort = Literal["-created_at", "created_at", "title"]

@@ -159,13 +159,17 @@ async def test_readiness_names_each_engine(http: httpx.AsyncClient, container: S
     async def down() -> None:
         raise OSError("10.0.0.9 refused")
 
-    container.pings = {"postgres": up, "redis": down}
+    container.pings = {"postgres": up, "redis": down, "model": up}
     limping = await http.get("/readyz")
     container.pings = {"postgres": down, "redis": up}
     broken = await http.get("/readyz")
 
     assert limping.status_code == 200
-    assert limping.json()["engines"]["redis"] == {"state": "down", "needed": False}
+    assert limping.json()["engines"] == {
+        "postgres": {"state": "up", "needed": True},
+        "redis": {"state": "down", "needed": False},
+        "model": {"state": "up", "needed": False, "answers": "extractive"},
+    }
     assert broken.status_code == 503
     assert broken.json()["engines"]["postgres"] == {"state": "down", "needed": True}
     assert "10.0.0.9" not in broken.text
