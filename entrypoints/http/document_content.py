@@ -40,9 +40,14 @@ FIELDS: Final[dict[str, Any]] = {
 }
 
 
+EXAMPLES: Final = {"file": "(the bytes of contract.pdf)", "title": "Contract", "tags": ["finance"]}
+
+
 def _form(properties: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "required": ["file"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    example = {name: value for name, value in EXAMPLES.items() if name in properties}
+    content = {"multipart/form-data": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def _begin(request: Request, container: ContainerDep) -> Upload:
