@@ -359,7 +359,8 @@ def _line(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     # URLs may carry a password, so only what is neither a secret nor a URL is repeated.
     annotation = str(Settings.model_fields[field].annotation) if field in Settings.model_fields else "Secret"
-    told = "" if "Secret" in annotation or field.endswith("_url") else f" {problem['input']!r} is not accepted;"
+    hidden = "Secret" in annotation or field.endswith("_url")
+    told = f" {'the value' if hidden else repr(problem['input'])} is not accepted;"
     return f"{variable_of(field)}:{told} {message[0].lower()}{message[1:]}"
 
 

@@ -19,26 +19,33 @@ async def schema_state(settings: Settings) -> SchemaState:
         return await migrations.check(engines.database_url)
 
 
-async def migrate(settings: Settings, revision: str) -> None:
-    """Bring the schema to `revision`; at the newest one the vector index is prepared too."""
+def is_revision(name: str) -> bool:
+    """Whether the schema can be brought to it."""
+    return name in {"head", "base"} or name in migrations.revisions()
+
+
+async def migrate(settings: Settings, revision: str) -> SchemaState:
+    """Bring the schema to `revision`; at the newest one the vector index is prepared too. How it stands then."""
     if settings.database_url is not None:
-        await _to(settings.database_url, revision)
+        state = await _to(settings.database_url, revision)
     else:
         async with EmbeddedEngines.open(
             settings.data_dir, need=frozenset({Engine.POSTGRES}), role="migrate", attach=True
         ) as engines:
-            await _to(engines.database_url, revision)
+            state = await _to(engines.database_url, revision)
     if revision == "head":
         async with open_host(settings, role="migrate"):
             pass  # opening prepares the vector index
+    return state
 
 
-async def _to(url: str, revision: str) -> None:
+async def _to(url: str, revision: str) -> SchemaState:
     state = await migrations.check(url)
     if revision == "head" or revision in state.pending:
         await migrations.upgrade(url, revision)
     else:
         await migrations.downgrade(url, revision)
+    return await migrations.check(url)
 
 
 def print_schema(state: SchemaState, *, as_json: bool) -> None:
