@@ -365,9 +365,16 @@ def _line(problem: Any) -> str:
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """Every variable with its value; secrets and the passwords in URLs are masked."""
+    """Every variable with its value; secrets and the passwords in URLs are masked.
+
+    Where the installation decides what an unset one means, that is shown; None is left for what there is none of.
+    """
     shown: dict[str, Any] = {}
-    for name, value in settings.model_dump(mode="json").items():
+    follows = {
+        "registration": settings.registration_mode.value,
+        "blob_url": settings.blob_url or (settings.data_dir.absolute() / "blobs").as_uri(),
+    }
+    for name, value in (settings.model_dump(mode="json") | follows).items():
         if value is not None and isinstance(getattr(settings, name), SecretStr):
             shown[variable_of(name)] = "********"
         else:
