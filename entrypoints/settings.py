@@ -376,14 +376,22 @@ def _line(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     # URLs may carry a password, so only what is neither a secret nor a URL is repeated.
     annotation = str(Settings.model_fields[field].annotation) if field in Settings.model_fields else "Secret"
-    told = "" if "Secret" in annotation or field.endswith("_url") else f" {problem['input']!r} is not accepted;"
+    hidden = "Secret" in annotation or field.endswith("_url")
+    told = f" {'the value' if hidden else repr(problem['input'])} is not accepted;"
     return f"{variable_of(field)}:{told} {message[0].lower()}{message[1:]}"
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """Every variable with its value; secrets and the passwords in URLs are masked."""
+    """Every variable with its value; secrets and the passwords in URLs are masked.
+
+    Where the installation decides what an unset one means, that is shown; None is left for what there is none of.
+    """
     shown: dict[str, Any] = {}
-    for name, value in settings.model_dump(mode="json").items():
+    follows = {
+        "registration": settings.registration_mode.value,
+        "blob_url": settings.blob_url or (settings.data_dir.absolute() / "blobs").as_uri(),
+    }
+    for name, value in (settings.model_dump(mode="json") | follows).items():
         if value is not None and isinstance(getattr(settings, name), SecretStr):
             shown[variable_of(name)] = "********"
         else:

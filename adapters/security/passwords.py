@@ -27,7 +27,9 @@ NICENESS: Final = 5  # a third of the share of a thread that has not stepped bac
 MOST_WAITING: Final = 40  # for each thread: two or three seconds
 RETRY_AFTER: Final = 3.0  # seconds
 _NEVER_COMMON: Final = 64  # characters that are looked at; the longest password on the list is shorter
-_TRIVIAL_UNIT: Final = 2  # "aaaa…" and "abab…" need no list
+_TRIVIAL_UNIT: Final = 3  # "aaaa…", "abab…" and "123123…" need no list
+_ROWS: Final = ("0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qwertyuiop[]")
+_WALKS: Final = tuple(row * (_NEVER_COMMON // len(row) + 2) for line in _ROWS for row in (line, line[::-1]))
 _PADDING: Final = "0123456789!?.,-_*#@$%&+= "
 
 
@@ -73,7 +75,8 @@ class Argon2Passwords(PasswordHasher):
 
     def is_common(self, password: str) -> bool:
         """Whether it is one of the 30,000 most used passwords, in any case; also one of them repeated, or padded
-        at the end with digits and punctuation to no more than twice its length, as people do to reach a minimum.
+        at the end with digits and punctuation to no more than twice its length, as people do to reach a minimum,
+        and a walk along the digits, the alphabet or a row of keys.
         """
         if self._common is None:
             self._common = _common_passwords()
@@ -81,6 +84,8 @@ class Argon2Passwords(PasswordHasher):
         stem = folded.rstrip(_PADDING)
         if len(stem) * 2 < len(folded):
             stem = folded
+        if any(folded in walk for walk in _WALKS):
+            return True
         units = {_smallest_period(folded), _smallest_period(stem)}
         return any(len(unit) <= _TRIVIAL_UNIT or unit in self._common for unit in units)
 

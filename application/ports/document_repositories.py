@@ -24,6 +24,17 @@ class DocumentSort(StrEnum):
     NEWEST = "-created_at"
     OLDEST = "created_at"
     TITLE = "title"
+    TITLE_DOWN = "-title"
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether what is greatest comes first."""
+        return self.value.startswith("-")
+
+    @property
+    def is_by_title(self) -> bool:
+        """By title in any case, else by age."""
+        return self.value.removeprefix("-") == "title"
 
 
 @frozen(kw_only=True)

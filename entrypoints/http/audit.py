@@ -46,7 +46,7 @@ class AuditLogOut(Resource):
 def audit_view(entry: AuditEntry) -> dict[str, Any]:
     """A deed."""
     return {
-        "id": str(entry.number),
+        "id": str(entry.entry_id),
         "at": time_view(entry.at),
         "action": entry.deed.value,
         "user_id": str(entry.user_id) if entry.user_id else None,

@@ -32,6 +32,11 @@ class HttpSettings(Protocol):
         """Origins whose pages may call from a browser; `*` for any."""
         ...
 
+    @property
+    def answers_by(self) -> str:
+        """Who answers, in words for people."""
+        ...
+
 
 class Container(Protocol):
     """What is asked of the composition root."""

@@ -173,7 +173,7 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
             "pointer": pointer_to(entry["loc"][1:]) if entry["type"] != "json_invalid" else "",
             "in": str(entry["loc"][0]) if entry["loc"] else "body",
             "code": entry["type"],
-            "message": entry["msg"],
+            "message": entry["msg"].removeprefix("Value error, "),
         }
         for entry in error.errors()[:100]
     ]

@@ -42,14 +42,16 @@ async def healthz() -> JSONResponse:
     },
 )
 async def readyz(request: Request, container: ContainerDep) -> JSONResponse:
-    """Each engine's state by name."""
+    """Each engine's state by name; of the model also who answers."""
     pings = dict(container.health())
     answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
     needed = container.needed_engines()
-    engines = {
+    engines: dict[str, dict[str, Any]] = {
         name: {"state": "up" if up else "down", "needed": name in needed}
         for name, up in zip(pings, answers, strict=True)
     }
+    if "model" in engines:
+        engines["model"]["answers"] = container.settings().answers_by
     down = sorted(name for name, engine in engines.items() if engine["needed"] and engine["state"] == "down")
     if down:
         return problem(

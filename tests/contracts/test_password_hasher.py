@@ -82,6 +82,8 @@ def test_common_passwords(passwords: PasswordHasher) -> None:
     """What everybody tries first is known, in any case; a sentence of one's own is not."""
     assert passwords.is_common("password1234")
     assert passwords.is_common("QWERTY123456")
+    for walk in ("123456789012", "Abcdefghijkl", "987654321098", "qwertyuiop[]", "qwertyuiopas", "123123123123"):
+        assert passwords.is_common(walk), walk
     assert not passwords.is_common("the brown otter reads at night")
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 
 from entrypoints.http import operations as probes
@@ -24,6 +25,26 @@ def test_the_published_document_is_openapi(app: FastAPI) -> None:
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_the_published_document_shows_examples(app: FastAPI) -> None:
+    """Each body that is asked for has an example, and each JSON answer has one that fits its shape."""
+    document = app.openapi()
+    shapes = document["components"]["schemas"]
+    asked = shown = 0
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            named = re.findall(r"schemas/(\w+)", str(media["schema"]))
+            assert "example" in media or all("examples" in shapes[name] for name in named), operation["operationId"]
+            asked += 1
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if media is not None and status.startswith("2"):
+                schema = {**media["schema"], "components": document["components"]}
+                Draft202012Validator(schema).validate(media["example"])
+                assert "…" not in str(media["example"]), operation["operationId"]  # a field without words of its own
+                shown += 1
+    assert (asked > 20, shown > 50) == (True, True)
 
 
 async def test_every_guarded_route_wants_a_token(http: httpx.AsyncClient, contract: Contract) -> None:
@@ -198,13 +219,17 @@ async def test_readiness_names_each_engine(http: httpx.AsyncClient, container: S
     async def down() -> None:
         raise OSError("10.0.0.9 refused")
 
-    container.pings = {"postgres": up, "redis": down}
+    container.pings = {"postgres": up, "redis": down, "model": up}
     limping = await http.get("/readyz")
     container.pings = {"postgres": down, "redis": up}
     broken = await http.get("/readyz")
 
     assert limping.status_code == 200
-    assert limping.json()["engines"]["redis"] == {"state": "down", "needed": False}
+    assert limping.json()["engines"] == {
+        "postgres": {"state": "up", "needed": True},
+        "redis": {"state": "down", "needed": False},
+        "model": {"state": "up", "needed": False, "answers": "extractive"},
+    }
     assert broken.status_code == 503
     assert broken.json()["engines"]["postgres"] == {"state": "down", "needed": True}
     assert "10.0.0.9" not in broken.text
