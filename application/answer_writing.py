@@ -114,7 +114,8 @@ class Writing:
         used = message.usage
         if self.asked is not None and message.content:
             used += Usage(input_tokens=estimated_request(self.asked), output_tokens=estimated_tokens(message.content))
-        if message.created_by is not None and message.completed_at is not None and used != Usage():
+        is_answer = used != Usage() or message.status is MessageStatus.COMPLETE
+        if message.created_by is not None and message.completed_at is not None and is_answer:
             model, day = message.model or "unknown", message.completed_at.date()
             await work.usage.add(message.workspace_id, message.created_by, model, day, used)
 
