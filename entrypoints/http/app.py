@@ -29,6 +29,7 @@ from entrypoints.http import (
     workspaces,
 )
 from entrypoints.http.dependencies import Container
+from entrypoints.http.index import RouteIndex
 from entrypoints.http.lean import make_lean
 from entrypoints.http.limits import BodyLimit
 from entrypoints.http.rates import Rates
@@ -128,6 +129,7 @@ def create_app(
             make_lean(route)
     app.router.routes.append(asyncapi.route)
     app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
+    app.router.middleware_stack = RouteIndex(app.router)
     errors.install(app)
     app.add_middleware(BodyLimit)
     origins = container.settings().allowed_origins
