@@ -3,9 +3,9 @@
 ``python -m benchmarks.search [--chunks N] [--searches N] [--files N] [--json FILE] [--data-dir DIR]``
 
 Made-up passages are written through the repositories and the vector index, without parsing and embedding. Once the
-index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a time,
-then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is kept,
-and one that holds passages already is used as it is.
+index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a
+time, then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is
+kept, and one that holds passages already is used as it is.
 """
 
 import argparse
