@@ -20,6 +20,7 @@ MessageId = NewType("MessageId", UUID)
 RoomId = NewType("RoomId", UUID)
 
 
-def chunk_id(document_id: DocumentId, revision: int, ordinal: int) -> ChunkId:
-    """The same (document, revision, ordinal) always gives the same id."""
-    return ChunkId(uuid5(document_id, f"{revision}/{ordinal}"))
+def chunk_id(document_id: DocumentId, revision: int, ordinal: int, generation: int = 1) -> ChunkId:
+    """The same (document, revision, ordinal, generation of the index) always gives the same id."""
+    place = f"{revision}/{ordinal}" if generation == 1 else f"{revision}/{ordinal}/{generation}"
+    return ChunkId(uuid5(document_id, place))

@@ -54,7 +54,7 @@ def embedding(
     return _prepare(
         "embedding",
         command or _module("embedding", "embedding", "server"),
-        (*(("--model", model) if model else ()), "--dtype", dtype),
+        (*(("--model", model) if model else ()), "--dtype", dtype, "--any"),
         ready_path=None,
         log=log,
         key=key,

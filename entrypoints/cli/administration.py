@@ -4,6 +4,7 @@ from adapters.embedded.addresses import Engine
 from adapters.embedded.engines import EmbeddedEngines
 from adapters.postgres import migrations
 from adapters.postgres.migrations import SchemaState
+from entrypoints.cli.doctor import told
 from entrypoints.cli.output import complain, out, print_json
 from entrypoints.host import open_host
 from entrypoints.settings import Settings, effective, unknown_variables
@@ -19,8 +20,8 @@ async def schema_state(settings: Settings) -> SchemaState:
         return await migrations.check(engines.database_url)
 
 
-async def migrate(settings: Settings, revision: str) -> None:
-    """Bring the schema to `revision`; at the newest one the vector index is prepared too."""
+async def migrate(settings: Settings, revision: str) -> str | None:
+    """Bring the schema to `revision`; at the newest one the vector index is prepared too, and told about."""
     if settings.database_url is not None:
         await _to(settings.database_url, revision)
     else:
@@ -29,8 +30,9 @@ async def migrate(settings: Settings, revision: str) -> None:
         ) as engines:
             await _to(engines.database_url, revision)
     if revision == "head":
-        async with open_host(settings, role="migrate"):
-            pass  # opening prepares the vector index
+        async with open_host(settings, role="migrate") as host:  # opening prepares the vector index
+            return told(await host.use_cases.show_index())
+    return None
 
 
 async def _to(url: str, revision: str) -> None:

@@ -121,8 +121,10 @@ def migrate(
         if not state.is_current:
             raise typer.Exit(FAILED)
         return
-    run(lambda: administration.migrate(settings, to), settings, log_level="warning")
+    index = run(lambda: administration.migrate(settings, to), settings, log_level="warning")
     typer.echo(f"The schema is at {to}.")
+    if index is not None:
+        typer.echo(f"The index is {index}.")
 
 
 @app.command()

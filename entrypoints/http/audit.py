@@ -3,12 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
 
 from application import auditing
 from application.views import time_view
 from domain.audit import AuditEntry
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about

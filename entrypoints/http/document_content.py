@@ -7,7 +7,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from application import document_contents, uploads
 from application.uploads import Particulars, Receipt
@@ -18,6 +18,7 @@ from entrypoints.http.dependencies import ActorDep, ContainerDep, IfMatch, UseCa
 from entrypoints.http.document_resources import DocumentOut, document_view
 from entrypoints.http.errors import RangeNotSatisfiable
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.limits import allow_body
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.uploads import Upload

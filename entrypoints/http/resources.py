@@ -143,11 +143,30 @@ class EngineOut(Resource):
     needed: bool
 
 
+class IndexChangeOut(Resource):
+    """An index that is being built to take the present one's place."""
+
+    generation: int
+    model: str
+    documents_built: int
+    documents: int
+    problem: str | None
+
+
+class IndexOut(Resource):
+    """The index that searches ask."""
+
+    generation: int
+    model: str
+    change: IndexChangeOut | None
+
+
 class ReadyOut(Resource):
-    """Each engine's state by name."""
+    """Each engine's state by name, and which index is asked; null when the database cannot tell."""
 
     ready: bool
     engines: dict[str, EngineOut]
+    index: IndexOut | None
 
 
 class HealthOut(Resource):

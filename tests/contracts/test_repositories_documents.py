@@ -376,6 +376,22 @@ async def test_passages_come_back_as_they_were_stored(units: Units) -> None:
         assert await work.passages.read_page(document.id, 2, 1) is None
 
 
+async def test_neighbours_stand_directly_beside(units: Units) -> None:
+    """Of several chunks at once, each neighbour once, of the same revision only."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    chunks = [make_chunk(document.id, n) for n in range(6)]
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 1, chunks, [])
+        await work.passages.replace(document.id, 2, [make_chunk(document.id, 1, revision=2)], [])
+
+        beside = await work.passages.beside([chunks[0], chunks[2], chunks[3]])
+
+        assert [1, 2, 3, 4] == sorted(chunk.ordinal for chunk in beside)
+        assert {chunk.revision for chunk in beside} == {1}
+        assert await work.passages.beside([]) == []
+
+
 async def test_replacing_a_revision_leaves_the_others(units: Units) -> None:
     """Written twice, a revision is there once; an empty one is gone."""
     team = await found_team(units)

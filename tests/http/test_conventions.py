@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from openapi_spec_validator import validate
 
 from entrypoints.http import operations as probes
+from entrypoints.http.limits import is_too_deep
 from tests.http.checker import Contract
 from tests.http.conftest import Member, StandInContainer
 
@@ -66,6 +67,44 @@ async def test_broken_json_is_a_422(ada: Member, body: bytes) -> None:
     response = await ada.call("POST", "search", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 422
+
+
+@pytest.mark.parametrize("deep", [b"[" * 101 + b"]" * 101, b'{"a":' * 101 + b"1" + b"}" * 101, b"[" * 500_000])
+async def test_deep_json_is_refused_before_it_is_parsed(ada: Member, contract: Contract, deep: bytes) -> None:
+    """By every route that takes JSON, inside of a member that would be left aside too."""
+    body = b'{"query": "x", "name": "x", "more": %s}' % deep
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    for path, operations in contract.document["paths"].items():
+        for method, operation in operations.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+                continue
+            url = re.sub(r"\{\w+\}", str(uuid4()), path.replace("/v1/workspaces/{workspace_id}", ada.workspace))
+            response = await ada.call(method.upper(), url, content=body, headers=headers)
+
+            assert response.status_code == 422, (method, path)
+            assert [entry["code"] for entry in response.json()["errors"]] == ["json_too_deep"]
+    form = {"metadata": deep[:60_000].decode()}
+    assert (await ada.upload(b"Some words.", **form)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("text", "deep"),
+    [
+        (b"[" * 100 + b"]" * 100, False),
+        (b"[" * 101 + b"]" * 101, True),
+        (b"[" * 101, True),
+        (b"[]," * 1000, False),
+        (b'{"a": [{}, [1], {"b": []}]}' * 100, False),
+        (b'["' + b"[" * 1000 + b'"]', False),
+        (b'["\\"' + b"[" * 1000 + b'"]', False),
+        (b'["\\\\"' + b"[" * 1000, True),
+        (b'"' + b"[" * 1000, False),
+        (b"]" * 1000 + b"[" * 100, False),
+    ],
+)
+def test_depth_counts_brackets_outside_of_strings(text: bytes, *, deep: bool) -> None:
+    """As a parser would have to go down."""
+    assert deep is is_too_deep(text)
 
 
 async def test_another_content_type_is_a_415(ada: Member) -> None:

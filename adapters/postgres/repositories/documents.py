@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ScalarSelect, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
+from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import document_from, document_values
 from adapters.postgres.mapping_values import fold
 from adapters.postgres.queue_schema import QUEUE
@@ -148,7 +149,9 @@ class PostgresDocuments:
         rows = await self._session.all(
             select(
                 documents,
-                _count(own, chunks.c.revision == documents.c.live_revision).label("live_chunks"),
+                _count(
+                    own, chunks.c.revision == documents.c.live_revision, chunks.c.generation == live_generation()
+                ).label("live_chunks"),
                 _count(own, chunks.c.revision.is_distinct_from(documents.c.live_revision)).label("old_chunks"),
             )
             .where(documents.c.workspace_id == workspace_id, *([documents.c.id > after] if after else []))
