@@ -21,6 +21,7 @@ from domain.passages import SearchMode
 _UPSERT_BATCH = 128  # chunks a request: some 0.5 MB, and searches wait for one batch at most
 _CANDIDATES = 100  # of each half that a hybrid search fuses, at least
 _ENGLISH = frozenset({"en"})
+_NOT_FOUND = 404
 _KEEPALIVE = 4.0  # seconds; Qdrant closes after 5, and no request should be sent into a closing connection
 
 # Of the semantic half's score against the keyword half's 1. Measured on eight sets in six languages: with these
