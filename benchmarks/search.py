@@ -72,13 +72,14 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
         made = await host.use_cases.create_collection(actor, name=COLLECTION)
     else:
         return
+    vectors = (await ports.generations.live()).vectors
     began = time.perf_counter()
     for each in documents(actor, made.collection.id, chunks):
         async with ports.begin(actor.workspace_id) as work:
             await work.documents.add(each.document)
             await work.passages.replace(each.document.id, 1, each.chunks, [])
             await work.commit()
-        await ports.vectors.upsert(actor.workspace_id, each.indexed)
+        await vectors.upsert(actor.workspace_id, each.indexed)
     print(f"{chunks} passages written in {time.perf_counter() - began:.1f} s", flush=True)
 
 

@@ -128,6 +128,7 @@ async def measure(index: QdrantIndex, client: AsyncQdrantClient, folder: Path, p
             raise SystemExit("no graph was built")
         if now not in at:
             at[now] = time.perf_counter()
+            told(spent)
             print(f"{now} after {at[now] - began:.0f} s; {memory(folder)}", flush=True)
         for words, dense in questions[:20]:
             query = VectorQuery(
@@ -142,13 +143,19 @@ async def measure(index: QdrantIndex, client: AsyncQdrantClient, folder: Path, p
             if not await index.search(workspace, query):
                 raise SystemExit("nothing was found")
             spent[now].append(1000 * (time.perf_counter() - started))
+    told(spent)
+    print(f"of the 10 best of an exact scan {await recall(client, space):.3f} are found")
+
+
+def told(spent: dict[str, list[float]]) -> None:
+    """Milliseconds of each phase so far."""
     for phase, all_of_it in spent.items():
         cuts = statistics.quantiles(all_of_it, n=20)
         print(
             f"hybrid, {phase:18} {len(all_of_it):6} searches  p50 {cuts[9]:6.2f} ms  p95 {cuts[18]:6.2f} ms"
-            f"  longest {max(all_of_it):7.1f} ms"
+            f"  longest {max(all_of_it):7.1f} ms",
+            flush=True,
         )
-    print(f"of the 10 best of an exact scan {await recall(client, space):.3f} are found")
 
 
 async def main() -> None:
