@@ -15,7 +15,7 @@ from attrs import evolve
 from qdrant_client import AsyncQdrantClient
 
 from adapters.embedded.sockets import free_port
-from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from application.errors import VectorsUnavailable
 from application.ports.vectors import IndexedChunk, IndexedRevision, PassageFilter, VectorIndex, VectorQuery
 from domain.ids import CollectionId, DocumentId, WorkspaceId, chunk_id
@@ -463,3 +463,24 @@ async def test_unavailable(unavailable: VectorIndex, workspace: WorkspaceId, cal
 async def test_ping(index: VectorIndex) -> None:
     """A prepared index that answers is fine."""
     await index.ping()
+
+
+async def test_the_shape_of_a_new_index(qdrant_server: QdrantServer, workspace: WorkspaceId) -> None:
+    """What settings say about disk, quantization and shards is how the collection is made, and it finds as well."""
+    made = QdrantIndex.connect(
+        qdrant_server.url,
+        qdrant_server.key,
+        collection=f"test-{uuid4().hex}",
+        dimensions=DIMENSIONS,
+        settings=QdrantSettings(on_disk=True, quantization=True, shard_number=1, replication_factor=1),
+    )
+    try:
+        await made.prepare()
+        near, far = new_document(), new_document()
+        await made.upsert(workspace, [chunk(near, dense=direction(0.1)), chunk(far, dense=direction(2.0))])
+        found = await made.search(workspace, ask("text", angle=0.0))
+
+        assert [hit.document_id for hit in found] == [near, far]
+    finally:
+        await made.drop()
+        await made.close()
