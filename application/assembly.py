@@ -57,7 +57,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
-    search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
+    search = knowledge.SearchPassages(
+        begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log, reranker=ports.reranker
+    )
     access = ConversationAccess((rooms_answers.is_theirs,))
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(

@@ -8,6 +8,7 @@
     │   ├── CacheUnavailable        callers go on without the cache
     │   ├── VectorsUnavailable
     │   ├── EmbedderUnavailable
+    │   ├── RerankerUnavailable     searches go on without it
     │   ├── FilesUnavailable        also: the disk is full
     │   └── ModelUnavailable        the language model's provider; `llm_unavailable`
     ├── SchemaOutdated              the database is not at this version's schema: run `readingroom migrate`
@@ -62,6 +63,12 @@ class EmbedderUnavailable(Unavailable):
     """The embedding server cannot be reached, or its model is not loaded yet."""
 
     code = "embedder_unavailable"
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker cannot be reached, is being loaded, or took too long."""
+
+    code = "reranker_unavailable"
 
 
 class FilesUnavailable(Unavailable):

@@ -57,6 +57,7 @@ from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser, TokenCounter
 from application.ports.presence import Presence
+from application.ports.reranking import Reranker
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
@@ -79,6 +80,7 @@ class Ports:
     languages: LanguageDetector
     embedder: Embedder
     embeddings: EmbeddingCache
+    reranker: Reranker | None = None
     vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog

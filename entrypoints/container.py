@@ -17,6 +17,7 @@ from adapters.breaker import BreakerModel
 from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL
+from adapters.embedding.rerank_client import HttpReranker
 from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
@@ -128,6 +129,19 @@ def _embedder(
     )
     closing.push_async_callback(client.aclose)
     return CachedEmbedder(client, cache)
+
+
+def _reranker(settings: Settings, closing: AsyncExitStack[bool | None]) -> HttpReranker | None:
+    if settings.reranker_model is None:
+        return None
+    key = settings.embedding_api_key
+    reranker = HttpReranker(
+        _required(settings.embedding_url, "embedding_url"),
+        model=settings.reranker_model,
+        api_key=key.get_secret_value() if key else None,
+    )
+    closing.push_async_callback(reranker.aclose)
+    return reranker
 
 
 def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> SandboxedParser:
@@ -247,6 +261,7 @@ class Container(containers.DeclarativeContainer):
         languages=providers.Singleton(StopWordLanguages),
         embedder=embedder,
         embeddings=embedder,
+        reranker=providers.Singleton(_reranker, settings, closing),
         vectors=providers.Singleton(_vectors, settings, embedding, closing),
         model=providers.Singleton(_model, settings, closing),
         run_log=providers.Singleton(_run_log, redis, closing),

@@ -20,6 +20,7 @@ class EngineOptions:
 
     embedding_model: str = ""  # a name or a folder; "": the one that the program brings
     embedding_dtype: str = "auto"
+    reranker_model: str = ""  # a name or a folder of a cross-encoder; "": none
     attach_timeout: float = 60.0  # seconds to wait for an owner that is still starting or stopping
     qdrant_command: tuple[str, ...] = ()
     embedding_command: tuple[str, ...] = ()
@@ -106,6 +107,7 @@ class _Starter:
         prepared = http_servers.embedding(
             model=self.options.embedding_model,
             dtype=self.options.embedding_dtype,
+            reranker=self.options.reranker_model,
             log=self.layout.log(engine),
             key=self.secret.password(engine),
             command=self.options.embedding_command,

@@ -19,6 +19,7 @@ from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
 from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
 from tests.fakes.presence import MemoryPresence
+from tests.fakes.reranking import FakeReranker
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -35,6 +36,7 @@ class Assembly:
     begin: FakeUnitOfWorkFactory = field(factory=FakeUnitOfWorkFactory)
     parser: FakeParser = field(factory=FakeParser)
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
+    reranker: FakeReranker | None = None
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
     news: MemoryNews = field(factory=MemoryNews)
@@ -65,6 +67,7 @@ class Assembly:
             languages=FakeLanguages(),
             embedder=self.embedder,
             embeddings=self.embedder,
+            reranker=self.reranker,
             vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
