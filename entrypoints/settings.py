@@ -228,6 +228,12 @@ class Settings(BaseSettings):
         "auto", description="`auto` picks the fastest that keeps cosine >= 0.999 to float32 on this processor."
     )
 
+    reranker_model: str | None = Field(
+        None,
+        description="A cross-encoder's folder or name, for searches that ask for `rerank`: run by the embedding "
+        "process, or asked of EMBEDDING_URL. None when unset.",
+    )
+
     secret_key: OptionalSecret = Field(
         None, description="Signs tokens; made and kept in DATA_DIR when Postgres is embedded, required otherwise."
     )

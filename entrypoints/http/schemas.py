@@ -193,7 +193,11 @@ class SearchBody(Body):
     mode: SearchMode = SearchMode.HYBRID
     filters: FiltersBody | None = None
     max_per_document: int | None = Field(default=None, ge=1)
-    rerank: bool | None = Field(default=None, description="Taken and without effect: this version has no reranker.")
+    rerank: bool | None = Field(
+        default=None,
+        description="Read the best passages once more, each beside the query, where a reranker is configured; "
+        "`reranked` of the answer says whether it was done.",
+    )
 
 
 class ConversationBody(Body):

@@ -484,3 +484,31 @@ async def test_the_shape_of_a_new_index(qdrant_server: QdrantServer, workspace: 
     finally:
         await made.drop()
         await made.close()
+
+
+@pytest.mark.parametrize("mode", [SearchMode.KEYWORD, SearchMode.HYBRID])
+async def test_other_workspaces_move_no_score(index: VectorIndex, workspace: WorkspaceId, mode: SearchMode) -> None:
+    """How rare a word is, is counted among what the asker may find: scores tell nothing of anybody else's documents."""
+    await index.upsert(workspace, [chunk(new_document(), text) for text in ("pelican harbour", "pelican", "otter")])
+    query = ask("pelican harbour", mode=mode)
+    alone = [hit.score for hit in await index.search(workspace, query)]
+
+    await index.upsert(WorkspaceId(uuid4()), [chunk(new_document(), "pelican pelican") for _ in range(30)])
+
+    assert alone == pytest.approx([hit.score for hit in await index.search(workspace, query)], rel=1e-5)
+
+
+async def test_a_word_next_to_a_passage_finds_it(index: VectorIndex, workspace: WorkspaceId) -> None:
+    """What stands around it counts, for less than what stands in it."""
+    inside, beside = new_document(), new_document()
+    await index.upsert(
+        workspace,
+        [
+            chunk(beside, "otters swim", around="otters swim in the harbour"),
+            chunk(inside, "harbour ships", around="harbour ships"),
+        ],
+    )
+
+    found = await index.search(workspace, ask("harbour", mode=SearchMode.KEYWORD))
+
+    assert [hit.document_id for hit in found] == [inside, beside]
