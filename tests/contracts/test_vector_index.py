@@ -460,6 +460,32 @@ async def test_unavailable(unavailable: VectorIndex, workspace: WorkspaceId, cal
         await CALLS[call](unavailable, workspace)
 
 
+async def test_two_generations_side_by_side(qdrant_server: QdrantServer, workspace: WorkspaceId) -> None:
+    """Vectors of other lengths stand in a collection of their own; one that was removed holds nothing, twice too."""
+    one, two = (
+        QdrantIndex.connect(qdrant_server.url, qdrant_server.key, collection=f"g{n}-{uuid4().hex}", dimensions=length)
+        for n, length in ((1, DIMENSIONS), (2, 3))
+    )
+    document = new_document()
+    for made, dense in ((one, direction(0.0)), (two, [1.0, 0.0, 0.0])):
+        await made.prepare()
+        await made.upsert(workspace, [chunk(document, dense=dense)])
+    await two.drop()
+    await two.drop()
+    await two.delete_documents(workspace, [document])
+    await two.keep_revision(workspace, document, 2)
+
+    assert {document} == await documents_of(one, workspace, ask())
+    with pytest.raises(VectorsUnavailable):
+        await two.search(workspace, evolve(ask(), dense=[1.0, 0.0, 0.0]))
+    await two.prepare()
+    assert await two.revisions(workspace) == []
+    await one.drop()
+    await two.drop()
+    for made in (one, two):
+        await made.close()
+
+
 async def test_ping(index: VectorIndex) -> None:
     """A prepared index that answers is fine."""
     await index.ping()
