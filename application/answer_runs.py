@@ -28,8 +28,8 @@ CHECKPOINT_EVERY: Final = 2.0  # seconds
 BEAT_EVERY: Final = 1.0  # seconds; also the longest time until a cancel from another process is seen
 LEASE: Final = timedelta(seconds=10)  # without a beat for so long, a writer counts as dead
 COPY_EVERY: Final = 0.02  # seconds between two writes to the log of a run, at least
-COPY_SHARE: Final = 0.001  # seconds more for each run of this process, so that many runs write larger pieces
-COPY_LATEST: Final = 0.2  # seconds, however many there are
+COPY_SHARE: Final = 0.002  # seconds more for each run of this process, so that many runs write larger pieces
+COPY_LATEST: Final = 0.4  # seconds, however many there are
 COPY_TIMEOUT: Final = 2.0  # seconds for one write to the log
 COPY_PATIENCE: Final = 60.0  # seconds after the end of a run during which a log that is down is tried again
 CLOSE_PATIENCE: Final = 2.0  # seconds that the log has when the process stops
