@@ -67,6 +67,7 @@ class Connection:
     send: Send
     header_token: str | None = None
     abort: Callable[[], None] | None = None
+    write: Callable[[bytes], bool] | None = None
     id: str = field(factory=lambda: uuid4().hex)
     who: LiveIdentity | None = None
     rooms: dict[RoomId, Actor] = field(factory=dict)
@@ -88,7 +89,7 @@ class Connection:
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self.send, self._overflowed)
+        self.outbox = Outbox(self.send, self._overflowed, self.write)
         self._began_at = self._allowed_at = self._loop.time()
 
     # What the hub asks.
