@@ -254,12 +254,14 @@ async def reconnecting(engines: Engines, folder: Path, *, connections: int = 100
     async with town(engines, folder, "one", "two") as place:
         rooms = await place.settle(10)
         async with _crowd(place, "one", connections, rooms) as clients:
-            writer = await Client(lambda *_: None).open(place.servers["two"].port, place.token)
-            since = [(await writer.ask("history", room_id=room, limit=1)) for room in rooms]
+            port = place.servers["two"].port
+            writers = [await Client(lambda *_: None).open(port, place.token) for _ in rooms]
+            since = [(await writers[0].ask("history", room_id=room, limit=1)) for room in rooms]
             place.servers["one"].stop(kill=True)
             await asyncio.gather(*(client.wire.closed for client in clients))
         for _ in range(100):
-            await asyncio.gather(*(writer.publish(room, {"pad": "x" * 100}) for room in rooms))
+            said = zip(writers, rooms, strict=True)
+            await asyncio.gather(*(writer.publish(room, {"pad": "x" * 100}) for writer, room in said))
         await place.start("one")
         began = time.perf_counter()
         took: list[float] = []

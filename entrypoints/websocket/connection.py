@@ -25,8 +25,8 @@ from domain.access import Actor
 from domain.errors import DomainError
 from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket import frames, requests
+from entrypoints.websocket.decoding import BadFrame, decode
 from entrypoints.websocket.errors import CloseCode, ErrorBody, ErrorCode, Refused, explain
-from entrypoints.websocket.frames import BadFrame
 from entrypoints.websocket.hub import Hub
 from entrypoints.websocket.outbox import Outbox, Weight
 
@@ -241,7 +241,7 @@ class Connection:
             if not line.strip() or self._ending is not None:
                 continue
             try:
-                request = frames.decode(line)
+                request = decode(line)
             except BadFrame as error:
                 self._refuse_frame(error)
                 continue
