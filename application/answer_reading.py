@@ -43,6 +43,11 @@ class ReadAnswer:
             message = await self.access.message(work, actor, message_id)
         return self._shown(actor, message, after)
 
+    async def own(self, actor: Actor, *, message_id: MessageId) -> AsyncIterator[RunEvent]:
+        """The whole stream of an answer that the actor asked for a moment ago: who might ask may read it."""
+        run = self.runs.find(message_id)
+        return await self(actor, message_id=message_id) if run is None else run.read(0)
+
     async def _shown(self, actor: Actor, message: Message, after: int) -> AsyncIterator[RunEvent]:
         source = self.everything(message, after)
         # what the asker is told while it is written was searched for with their own eyes a moment ago

@@ -1,6 +1,7 @@
 """Asking: a question goes in, an answer begins, and may be stopped."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from attrs import frozen
 from application.answer_limits import AnswerLimits
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
-from application.answering import AnswerOrder, WriteAnswer
+from application.answering import AnswerOrder, FirstSources, WriteAnswer
 from application.conversation_access import ConversationAccess
 from application.conversations import StartConversation
 from application.knowledge import SearchFilters
@@ -36,9 +37,9 @@ class Asked:
 
 @frozen(kw_only=True)
 class Begun:
-    """An answer that is stored, and what is to be told of it once that is committed."""
+    """An answer that is stored: the search that runs for it, and what its room is told once that is committed."""
 
-    answer: Message
+    found: FirstSources
     events: tuple[RoomEvent, ...]
 
 
@@ -53,21 +54,28 @@ class BeginAnswer:
     clock: Clock
     ids: Ids
 
-    async def store(
-        self,
-        work: UnitOfWork,
-        actor: Actor,
-        conversation: Conversation,
-        question: Message,
-        *,
-        asked_as: UUID | None = None,
-    ) -> Begun:
-        """A new answer to the question, to be committed by the caller; `asked_as`: where the question is new too.
+    @asynccontextmanager
+    async def ordered(self, work: UnitOfWork, order: AnswerOrder, *, asked_as: UUID | None) -> AsyncIterator[Begun]:
+        """Store the answer, to be committed inside and at once; the search begins beside it.
 
-        `TooManyRequests` beyond the limits, and what `RoomChronicle.began` raises.
+        `asked_as`: the question is new, is stored too, and is an event of that `client_msg_id` in a room.
+        `TooManyRequests` beyond the limits, before anything is done, and what `RoomChronicle.began` raises.
         """
-        await self.limits.check(work, actor, self.clock.now())
-        answer = Message(
+        await self.limits.check(work, order.actor, self.clock.now())
+        found = self.write.search(order)
+        try:
+            await work.messages.add(*([] if asked_as is None else [order.question]), order.answer)
+            await work.runs.open(order.answer, order.actor.user_id)
+            events = await self.chronicle.began(work, order.actor, order.question, order.answer, asked_as=asked_as)
+            yield Begun(found=found, events=events)
+        except BaseException:
+            if found is not None:
+                found.cancel()
+            raise
+
+    def answer(self, actor: Actor, conversation: Conversation, question: Message) -> Message:
+        """A new answer, nothing of it written."""
+        return Message(
             id=MessageId(self.ids.new()),
             workspace_id=actor.workspace_id,
             conversation_id=conversation.id,
@@ -78,14 +86,10 @@ class BeginAnswer:
             created_by=actor.user_id,
             created_at=self.clock.now(),
         )
-        await work.messages.add(answer)
-        await work.runs.open(answer, actor.user_id)
-        events = await self.chronicle.began(work, actor, question, answer, asked_as=asked_as)
-        return Begun(answer=answer, events=events)
 
     async def start(self, order: AnswerOrder, begun: Begun) -> Asked:
         """Once it is committed."""
-        self.runs.start(order.answer.id, lambda run: self.write(order, run))
+        self.runs.start(order.answer.id, lambda run: self.write(order, run, found=begun.found))
         await self.chronicle.tell(begun.events)
         return Asked(question=order.question, answer=order.answer)
 
@@ -138,44 +142,37 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
-            await work.messages.add(question)
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
-            begun = await self.begin_answer.store(
-                work, actor, conversation, question, asked_as=client_msg_id or question.id
-            )
-            await work.commit(Asked(question=question, answer=begun.answer))
-        return await self.begin_answer.start(
-            AnswerOrder(
+            order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=begun.answer,
+                answer=self.begin_answer.answer(actor, conversation, question),
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
-            ),
-            begun,
-        )
+            )
+            async with self.begin_answer.ordered(work, order, asked_as=client_msg_id or question.id) as begun:
+                await work.commit(Asked(question=question, answer=order.answer))
+        return await self.begin_answer.start(order, begun)
 
     async def _history(
         self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
     ) -> list[Message]:
         """The thread that the question follows, oldest first."""
         if parent_id is None:
-            parent = await work.messages.latest(conversation.id)
-            if parent is None:
-                return []
+            thread = await work.messages.latest_thread(conversation.id, limit=HISTORY_MESSAGES)
         else:
-            parent = await work.messages.get(parent_id)
-            if parent is None or parent.conversation_id != conversation.id:
+            thread = await work.messages.thread(parent_id, limit=HISTORY_MESSAGES)
+            if not thread or thread[-1].conversation_id != conversation.id:
                 raise NotFound("There is no such message in this conversation.")
-        if not parent.is_over:
+        if thread and not thread[-1].is_over:
             raise Conflict(
                 "The answer before is still being written. Wait for it or cancel it.", code="answer_in_progress"
             )
-        return await work.messages.thread(parent.id, limit=HISTORY_MESSAGES)
+        return thread
 
 
 @frozen(kw_only=True)
@@ -204,20 +201,18 @@ class RegenerateAnswer:
                 raise Conflict("The answer is still being written. Cancel it first.", code="answer_in_progress")
             conversation = await self.access.conversation(work, actor, present.conversation_id)
             *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
-            begun = await self.begin_answer.store(work, actor, conversation, question)
-            await work.commit(Asked(question=question, answer=begun.answer))
-        return await self.begin_answer.start(
-            AnswerOrder(
+            order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=begun.answer,
+                answer=self.begin_answer.answer(actor, conversation, question),
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
-            ),
-            begun,
-        )
+            )
+            async with self.begin_answer.ordered(work, order, asked_as=None) as begun:
+                await work.commit(Asked(question=question, answer=order.answer))
+        return await self.begin_answer.start(order, begun)
 
 
 @frozen(kw_only=True)
@@ -263,4 +258,4 @@ class Ask:
         if conversation_id is None:
             conversation_id = (await self.start(actor, collection_ids=collection_ids)).id
         asked = await self.post(actor, conversation_id=conversation_id, content=question)
-        return await self.read(actor, message_id=asked.answer.id)
+        return await self.read.own(actor, message_id=asked.answer.id)

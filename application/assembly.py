@@ -7,6 +7,7 @@ from application import (
     asking,
     auditing,
     authentication,
+    building,
     collection_access,
     conversation_export,
     conversations,
@@ -15,6 +16,8 @@ from application import (
     documents,
     erasure,
     feedback,
+    index_changes,
+    indexing,
     ingestion,
     invitations,
     job_handling,
@@ -46,6 +49,7 @@ from application.access_memory import AccessMemory
 from application.answer_runs import AnswerRuns
 from application.answering import WriteAnswer
 from application.conversation_access import ConversationAccess
+from application.generations import Generations
 from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.sources import FindSources
@@ -60,7 +64,8 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         begin=begin, passwords=ports.passwords, tokens=ports.tokens, clock=clock, ids=ids
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
-    search = knowledge.SearchPassages(begin=begin, embedder=ports.embedder, vectors=ports.vectors, log=ports.log)
+    generations = Generations(begin, ports.indexes)
+    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log)
     access = ConversationAccess((rooms_answers.is_theirs,))
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     chronicle = rooms_chronicle.RoomChronicle(record=record)
@@ -83,13 +88,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
     redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
     sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
-    reconcile = reconciling.Reconcile(begin=begin, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log)
+    reconcile = reconciling.Reconcile(
+        begin=begin, files=ports.files, generations=generations, clock=clock, log=ports.log
+    )
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
     feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, read=read, log=ports.log)
     cancel = asking.CancelAnswer(begin=begin, runs=runs, access=access)
-    erase = erasure.Erase(
-        begin=begin, files=ports.files, vectors=ports.vectors, embeddings=ports.embeddings, clock=clock
-    )
+    erase = erasure.Erase(begin=begin, files=ports.files, generations=generations, clock=clock)
+    read_document = indexing.ReadDocument(files=ports.files, parser=ports.parser, languages=ports.languages)
     return UseCases(
         create_user=create_user,
         register=authentication.Register(
@@ -116,6 +122,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
         show_session=login_sessions.ShowSession(begin=begin, clock=clock),
         revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
+        forget_sessions=login_sessions.ForgetSessions(begin=begin, clock=clock, refresh_ttl=policy.refresh_ttl),
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),
@@ -218,20 +225,17 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
             tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
             ingest=ingestion.Ingest(
                 begin=begin,
-                files=ports.files,
-                parser=ports.parser,
-                tokens=ports.tokens_of_text,
-                languages=ports.languages,
-                embedder=ports.embedder,
-                vectors=ports.vectors,
+                read=read_document,
+                generations=generations,
                 clock=clock,
                 news=rooms_documents.ProgressInRooms(news=ports.news, begin=begin, bus=ports.live),
             ),
-            remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, vectors=ports.vectors),
+            build=building.Build(begin=begin, read=read_document, generations=generations),
+            remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, generations=generations),
             erase=erase,
-            describe=ingestion.Describe(begin=begin, vectors=ports.vectors),
+            describe=ingestion.Describe(begin=begin, generations=generations),
             erase_workspace=workspace_erasure.EraseRemains(
-                begin=begin, erase=erase, files=ports.files, vectors=ports.vectors, clock=clock, log=ports.log
+                begin=begin, erase=erase, files=ports.files, generations=generations, clock=clock, log=ports.log
             ),
             reindex=reindexing.QueueReindex(begin=begin, clock=clock),
             reconcile=reconcile,
@@ -239,6 +243,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         requeue_unfinished=maintenance.RequeueUnfinished(begin=begin, clock=clock),
         schedule_reconciling=maintenance.ScheduleReconciling(begin=begin),
         reconcile_all=reconciling.ReconcileAll(begin=begin, reconcile=reconcile),
+        generations=generations,
+        want_index=index_changes.WantIndex(begin=begin, generations=generations, clock=clock, log=ports.log),
+        change_index=index_changes.ChangeIndex(begin=begin, generations=generations, clock=clock, log=ports.log),
+        show_index=index_changes.ShowIndex(begin=begin, generations=generations),
         document_news=ports.news,
         end_lost_answers=EndLostAnswers(
             begin=begin, log=ports.run_log, chronicle=chronicle, clock=clock, report=ports.log

@@ -21,6 +21,7 @@ from application import (
     documents,
     erasure,
     feedback,
+    index_changes,
     invitations,
     job_handling,
     joining,
@@ -47,23 +48,23 @@ from application import (
 from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.authentication import RegistrationMode
+from application.generations import Generations
 from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
-from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.generations import Indexes
 from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
-from application.ports.parsing import MediaTypes, Parser, TokenCounter
+from application.ports.parsing import MediaTypes, Parser
 from application.ports.presence import Presence
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import VectorIndex
 from domain.usage import Price
 
 MIB: Final = 1024 * 1024
@@ -77,11 +78,8 @@ class Ports:
     files: FileStore
     media_types: MediaTypes
     parser: Parser
-    tokens_of_text: TokenCounter
     languages: LanguageDetector
-    embedder: Embedder
-    embeddings: EmbeddingCache
-    vectors: VectorIndex
+    indexes: Indexes
     model: AnswerModel
     run_log: RunLog
     news: DocumentNews
@@ -125,6 +123,7 @@ class UseCases:
     list_sessions: login_sessions.ListSessions
     show_session: login_sessions.ShowSession
     revoke_session: login_sessions.RevokeSession
+    forget_sessions: login_sessions.ForgetSessions
     change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace
@@ -230,6 +229,13 @@ class UseCases:
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
+
+    # the index and its successor
+    generations: Generations
+    want_index: index_changes.WantIndex
+    change_index: index_changes.ChangeIndex  # for whoever works to run, again and again
+    show_index: index_changes.ShowIndex
+
     end_lost_answers: EndLostAnswers
     forget_room_events: rooms_retention.ForgetRoomEvents
 

@@ -160,6 +160,19 @@ class Settings(BaseSettings):
         None, description="Qdrant server or cluster; embedded when unset."
     )
     qdrant_api_key: OptionalSecret = Field(None, description="The key of that server.")
+    qdrant_shards: int | None = Field(
+        None, ge=1, description="Shards of a new index in a cluster; the server's choice when unset."
+    )
+    qdrant_replicas: int | None = Field(
+        None, ge=1, description="Copies of each shard of a new index; the server's choice when unset."
+    )
+    qdrant_on_disk: bool = Field(False, description="A new index reads dense vectors from disk, not from memory.")
+    qdrant_quantization: bool = Field(
+        False, description="A new index keeps int8 copies of dense vectors in memory, to search in them first."
+    )
+    qdrant_graph_from: int = Field(
+        20_000, ge=0, description="Passages from which the embedded index builds a graph (HNSW); 0 builds none."
+    )
     blob_url: Annotated[str | None, one_of_schemes("file://", "s3://")] = Field(
         None,
         description="Where original files are kept; file://{DATA_DIR}/blobs when unset. s3://bucket/prefix takes "
@@ -363,14 +376,22 @@ def _line(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     # URLs may carry a password, so only what is neither a secret nor a URL is repeated.
     annotation = str(Settings.model_fields[field].annotation) if field in Settings.model_fields else "Secret"
-    told = "" if "Secret" in annotation or field.endswith("_url") else f" {problem['input']!r} is not accepted;"
+    hidden = "Secret" in annotation or field.endswith("_url")
+    told = f" {'the value' if hidden else repr(problem['input'])} is not accepted;"
     return f"{variable_of(field)}:{told} {message[0].lower()}{message[1:]}"
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """Every variable with its value; secrets and the passwords in URLs are masked."""
+    """Every variable with its value; secrets and the passwords in URLs are masked.
+
+    Where the installation decides what an unset one means, that is shown; None is left for what there is none of.
+    """
     shown: dict[str, Any] = {}
-    for name, value in settings.model_dump(mode="json").items():
+    follows = {
+        "registration": settings.registration_mode.value,
+        "blob_url": settings.blob_url or (settings.data_dir.absolute() / "blobs").as_uri(),
+    }
+    for name, value in (settings.model_dump(mode="json") | follows).items():
         if value is not None and isinstance(getattr(settings, name), SecretStr):
             shown[variable_of(name)] = "********"
         else:

@@ -104,7 +104,7 @@ class QdrantIndex:
         await self._client.close()
 
     async def drop(self) -> None:
-        """Remove the whole collection, of all workspaces: after a change of model, or a test."""
+        """Remove the whole collection, of all workspaces; one that is gone is no error."""
         async with vectors_errors("removing the vector index", within=self._deadlines.prepare):
             await self._client.delete_collection(self._collection)
 
@@ -194,7 +194,12 @@ class QdrantIndex:
         if dense is not None:
             return {"query": list(dense), "using": DENSE, "query_filter": condition}
         if sparse is not None:
-            return {"query": sparse, "using": SPARSE, "query_filter": condition}
+            return {
+                "query": sparse,
+                "using": SPARSE,
+                "query_filter": condition,
+                "search_params": _rarity_within(condition),
+            }
         return None
 
     def _dense_weight(self, query: VectorQuery) -> float:
@@ -239,7 +244,11 @@ class QdrantIndex:
 
     async def _delete(self, condition: models.Filter) -> None:
         async with vectors_errors("deleting vectors", within=self._deadlines.write):
-            await self._client.delete(self._collection, models.FilterSelector(filter=condition), wait=True)
+            try:
+                await self._client.delete(self._collection, models.FilterSelector(filter=condition), wait=True)
+            except UnexpectedResponse as error:
+                if error.status_code != _NOT_FOUND:  # else an index that was removed meanwhile holds nothing
+                    raise
 
     async def revisions(self, workspace_id: WorkspaceId) -> list[IndexedRevision]:
         """See the port."""
@@ -274,16 +283,25 @@ def _fused(
     halves = [
         models.Prefetch(
             query=models.FusionQuery(fusion=models.Fusion.DBSF),
-            prefetch=[models.Prefetch(query=query, using=using, filter=condition, limit=candidates)],
+            prefetch=[models.Prefetch(query=query, using=using, filter=condition, limit=candidates, params=params)],
             limit=candidates,
         )
-        for query, using in ((list(dense), DENSE), (sparse, SPARSE))
+        for query, using, params in ((list(dense), DENSE, None), (sparse, SPARSE, _rarity_within(condition)))
     ]
     weighted = models.MultExpression(mult=[weight, "$score[0]"])
     formula = models.FormulaQuery(
         formula=models.SumExpression(sum=[weighted, "$score[1]"]), defaults={"$score[0]": 0.0, "$score[1]": 0.0}
     )
     return {"prefetch": halves, "query": formula}
+
+
+def _rarity_within(condition: models.Filter) -> models.SearchParams:
+    """How rare a word is, counted among what the asker may find.
+
+    Other workspaces' documents then neither change the order of results nor show in scores, and words that are common
+    in one language stay so beside documents in others.
+    """
+    return models.SearchParams(idf=models.IdfCorpusParams(corpus=condition))
 
 
 def _language_of(text: str) -> str | None:
@@ -296,7 +314,7 @@ def _language_of(text: str) -> str | None:
 def _sparse_passage(chunk: IndexedChunk) -> models.SparseVector:
     from adapters.qdrant.sparse import sparse_of_passage
 
-    sparse = sparse_of_passage(chunk.text, chunk.language)
+    sparse = sparse_of_passage(chunk.text, chunk.language, around=chunk.around)
     return models.SparseVector(indices=sparse.indices, values=sparse.values)
 
 

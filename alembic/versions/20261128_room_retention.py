@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "20261128_room_retention"
-down_revision = "20261123_audit"
+down_revision = "20261128_index_generations"
 branch_labels = None
 depends_on = None
 

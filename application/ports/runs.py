@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from domain.answers import Citation
 from domain.conversations import Message
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
@@ -59,6 +60,16 @@ class RunLog(Protocol):
 
 
 @frozen(kw_only=True)
+class Draft:
+    """What an answer that is being written has told so far."""
+
+    message_id: MessageId
+    content: str
+    citations: tuple[Citation, ...]
+    outline: Outline
+
+
+@frozen(kw_only=True)
 class ActiveRuns:
     """Answers being written at this moment."""
 
@@ -90,6 +101,13 @@ class RunRecords(Protocol):
 
     async def note(self, message_id: MessageId, outline: Outline) -> None:
         """What the stream is made of so far; for an unknown run nothing."""
+        ...
+
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        """Checkpoints: text, citations and outlines of answers so far; those that are over stay as they are.
+
+        All workspaces: in a unit of work that is bound to none.
+        """
         ...
 
     async def outline(self, message_id: MessageId) -> Outline | None:

@@ -30,6 +30,7 @@ from entrypoints.http import (
 from entrypoints.http.dependencies import Container
 from entrypoints.http.limits import BodyLimit
 from entrypoints.http.rates import Rates
+from entrypoints.peers import Peers
 from entrypoints.telemetry import Metrics
 from entrypoints.websocket import asyncapi
 from entrypoints.websocket.endpoint import PATH, LiveEndpoint
@@ -90,11 +91,13 @@ def create_app(
     lifespan: Lifespan[FastAPI] | None = None,
     metrics: Metrics | None = None,
     rates: Rates | None = None,
+    peers: Peers | None = None,
 ) -> FastAPI:
     """An ASGI application on this container.
 
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
     without them the application has its own. Without `rates` nobody is refused for calling too often.
+    `peers` are the other processes of its address.
     """
     metrics = metrics or Metrics()
     live = LiveEndpoint(container, LiveMetrics(metrics.registry))
@@ -106,15 +109,18 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own; ours is in `Surroundings`
         lifespan=beside(live, lifespan),
     )
     app.state.container = container
     app.state.rates = rates or Rates()
     app.state.metrics = metrics
+    app.state.peers = peers
     app.state.live = live
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)
     for router in ROUTERS:
-        app.include_router(router)
+        # not included: FastAPI then looks for the route of each request twice, through two routers
+        app.router.routes.extend(router.routes)
     app.router.routes.append(asyncapi.route)
     app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
     errors.install(app)

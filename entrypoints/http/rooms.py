@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import rooms, rooms_events
 from application.rooms import RoomWithMembers
@@ -16,6 +16,7 @@ from domain.rooms import MAX_SEQ, Room
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned

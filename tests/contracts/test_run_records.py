@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from application.ports.runs import Draft
 from domain.conversations import Message, MessageStatus, Speaker
 from domain.ids import MessageId
 from tests.contracts.units import NOW, Team, Units, found_team, make_conversation, make_message, new_id
@@ -71,6 +72,34 @@ async def test_outlines_come_back_in_their_order(units: Units) -> None:
         assert await work.runs.outline(MessageId(new_id())) is None
 
     assert repr(outline) == repr(found)
+
+
+async def test_checkpoints_of_many_answers_leave_those_that_are_over(units: Units) -> None:
+    """Text and outline of each are kept at once; an answer that ended meanwhile stays as it ended."""
+    team = await found_team(units)
+    first, second, over = [await begun(units, team) for _ in range(3)]
+    ended = over.grown("The end.", ()).ended(MessageStatus.COMPLETE, now=NOW)
+    async with units.begin(team.id) as work:
+        await work.messages.save(ended)
+        await work.runs.note(over.id, [8])
+        await work.runs.end(over.id)
+        await work.commit()
+
+    names = {first.id: "One", second.id: "Two", over.id: "The", MessageId(new_id()): "Nobody's"}
+    async with units.begin(None) as work:
+        await work.runs.keep([])
+        await work.runs.keep([draft(message_id, text) for message_id, text in names.items()])
+        await work.commit()
+
+    async with units.begin(team.id) as work:
+        kept = [await work.messages.get(message.id) for message in (first, second, over)]
+        outlines = [await work.runs.outline(message.id) for message in (first, second, over)]
+    assert [first.grown("One", ()), second.grown("Two", ()), ended] == kept
+    assert outlines == [[3], [3], [8]]
+
+
+def draft(message_id: MessageId, text: str) -> Draft:
+    return Draft(message_id=message_id, content=text, citations=(), outline=[len(text)])
 
 
 async def test_what_is_being_written_is_counted(units: Units) -> None:

@@ -1,6 +1,10 @@
-"""What every vector index promises; run on the fake and on Qdrant."""
+"""What every vector index promises; run on the fake and on Qdrant in its homes.
+
+The embedded server, or the server at READINGROOM_TEST_QDRANT_URL where that is set, and the client's own local mode.
+"""
 
 import math
+import warnings
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from attrs import evolve
+from qdrant_client import AsyncQdrantClient
 
 from adapters.embedded.sockets import free_port
 from adapters.qdrant.index import QdrantIndex
@@ -41,7 +46,18 @@ async def qdrant_index(qdrant_server: QdrantServer) -> AsyncIterator[VectorIndex
     await made.close()
 
 
-@pytest.fixture(params=["fake_index", "qdrant_index"])
+@pytest.fixture(scope="session")
+async def local_index() -> AsyncIterator[VectorIndex]:
+    client = AsyncQdrantClient(":memory:")
+    made = QdrantIndex(client=client, collection="test", dimensions=DIMENSIONS)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Payload indexes have no effect in the local Qdrant")
+        await made.prepare()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["fake_index", "qdrant_index", "local_index"])
 def index(request: pytest.FixtureRequest) -> VectorIndex:
     """One for all tests of the suite: each has a workspace of its own, as in real life."""
     given: VectorIndex = request.getfixturevalue(request.param)

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from application.ports.runs import ActiveRuns, Outline
+from application.ports.runs import ActiveRuns, Draft, Outline
 from domain.conversations import Message
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 from tests.fakes.database import MESSAGES, RUNS, FakeTransaction
@@ -49,6 +49,17 @@ class FakeRunRecords:
 
     async def note(self, message_id: MessageId, outline: Outline) -> None:
         await self._change(message_id, outline=json.dumps(list(outline)))
+
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        for draft in drafts:
+            await self._rows.lock(MESSAGES, draft.message_id)
+            stored: Message | None = self._rows.first(MESSAGES, lambda row, key=draft.message_id: bool(row.id == key))
+            if stored is not None and not stored.is_over:
+                self._rows.put(MESSAGES, stored.id, stored.grown(draft.content, draft.citations))
+        for draft in drafts:
+            row = self._get(draft.message_id)
+            if row is not None and not row.is_ended:
+                await self._change(draft.message_id, outline=json.dumps(list(draft.outline)))
 
     async def outline(self, message_id: MessageId) -> Outline | None:
         row = self._get(message_id)

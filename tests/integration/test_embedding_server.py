@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from adapters.embedding import server
 from adapters.embedding.queue import ModelQueue
 from adapters.embedding.server import KEY_VARIABLE, MAX_BODY_BYTES, EmbeddingServer
+from adapters.embedding.shelf import ModelShelf, ServedModel
 from application.errors import EmbedderUnavailable
 from tests.integration.test_model_queue import ScriptedModel
 
@@ -23,7 +24,8 @@ KEY = {"Authorization": "Bearer key of the tests"}
 
 
 def face(queue: ModelQueue) -> EmbeddingServer:
-    return EmbeddingServer(queue, key="key of the tests", name="scripted", dimensions=1)
+    first = ServedModel(name="scripted", called=None, dimensions=1, queue=queue)
+    return EmbeddingServer(ModelShelf(first), key="key of the tests")
 
 
 def client_of(queue: ModelQueue) -> httpx.AsyncClient:

@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from adapters.postgres.answer_tables import answer_runs, messages
-from adapters.postgres.mapping import message_from
+from adapters.postgres.mapping import citation_values, message_from
 from adapters.postgres.session import Session, one_of
-from application.ports.runs import ActiveRuns, Outline
-from domain.conversations import Message
+from application.ports.runs import ActiveRuns, Draft, Outline
+from domain.conversations import Message, MessageStatus
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 _NOW = func.clock_timestamp()
 _WRITING = answer_runs.c.ended_at.is_(None)
+_KEEP_TEXT = (
+    update(messages)
+    .where(messages.c.id == bindparam("of"), messages.c.status == MessageStatus.STREAMING.value)
+    .values(content=bindparam("text"), citations=bindparam("cited"))
+)
+_KEEP_OUTLINE = (
+    update(answer_runs).where(answer_runs.c.message_id == bindparam("of"), _WRITING).values(outline=bindparam("told"))
+)
 
 
 class PostgresRunRecords:
@@ -55,6 +63,19 @@ class PostgresRunRecords:
         await self._session.execute(
             update(answer_runs).where(answer_runs.c.message_id == message_id).values(outline=list(outline))
         )
+
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        """Checkpoints: text, citations and outlines of answers so far; those that are over stay as they are."""
+        if not drafts:
+            return
+        in_order = sorted(drafts, key=lambda draft: draft.message_id)  # rows are always locked in this order
+        texts = [
+            {"of": draft.message_id, "text": draft.content, "cited": [citation_values(one) for one in draft.citations]}
+            for draft in in_order
+        ]
+        outlines = [{"of": draft.message_id, "told": list(draft.outline)} for draft in in_order]
+        await self._session.execute(_KEEP_TEXT, texts)
+        await self._session.execute(_KEEP_OUTLINE, outlines)
 
     async def outline(self, message_id: MessageId) -> Outline | None:
         """What was noted last."""
