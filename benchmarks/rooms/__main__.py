@@ -60,9 +60,9 @@ def main() -> None:
             )
         for key, value in flat({name: results[name]}):
             print(f"{key:45} {value}", flush=True)
-    if options.json:
-        options.json.parent.mkdir(exist_ok=True)
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        if options.json:
+            options.json.parent.mkdir(exist_ok=True)
+            options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -19,7 +20,8 @@ from benchmarks.rooms.wire import Client, Wire, open_wire
 
 FAN_OUT: Final = 200  # clients
 FRAME: Final = 200  # bytes that each of them is sent
-IN_FLIGHT: Final = 8
+IN_FLIGHT: Final = 32
+WRITERS: Final = 40
 PLAIN: Final = Path(plain.__file__)
 STATEMENT: Final = """\
 \\set room random(1, {rooms})
@@ -81,11 +83,13 @@ async def fan_out(engines: Engines, folder: Path, *, seconds: float, socketio: s
 async def _fan_out_of_rooms(place: Town, seconds: float) -> dict[str, float]:
     [room] = await place.settle(1)
     crowd = Crowd()
-    clients = [Client(lambda who, _: crowd.heard(who)) for _ in range(FAN_OUT)]
+    clients = [Client(lambda *_: None) for _ in range(FAN_OUT)]
     for client in clients:
         await client.open(place.servers["one"].port, place.token)
         await client.ask("join", room_id=room)
-    crowd.first = clients[0]
+    crowd.first = clients[0].wire
+    for client in clients:
+        client.wire.heard = lambda wire, text: crowd.heard(wire, text.count(b"\n") + 1)
     around = len(json.dumps({"type": "signal", "room_id": room, "name": "x", "sender": _sender(), "data": ""}))
     say = json.dumps({"type": "signal", "room_id": room, "name": "x", "data": "x" * max(1, FRAME - around)}).encode()
     crowd.say = lambda number: clients[number].wire.send(say)
@@ -171,18 +175,13 @@ async def publishing(engines: Engines, folder: Path, *, seconds: float) -> dict[
     results: dict[str, Any] = {}
     async with town(engines, folder, "one") as place:
         rooms = await place.settle(100)
-        clients = [await Client(lambda *_: None).open(place.servers["one"].port, place.token) for _ in range(40)]
+        clients = [await Client(lambda *_: None).open(place.servers["one"].port, place.token) for _ in range(WRITERS)]
         for label, chosen in (("hot_room", rooms[:1]), ("100_rooms", rooms)):
-            done, cpu, until = 0, place.servers["one"].cpu, time.perf_counter() + seconds
-
-            async def write(client: Client, at: int, chosen: list[str], until: float) -> int:
-                written = 0
-                while time.perf_counter() < until:
-                    await client.publish(chosen[(at + written) % len(chosen)], {"pad": "x" * 100})
-                    written += 1
-                return written
-
-            done = sum(await asyncio.gather(*(write(client, n, chosen, until) for n, client in enumerate(clients))))
+            mine = [chosen[number % len(chosen) :: WRITERS] for number in range(WRITERS)]
+            pairs = list(zip(clients, mine, strict=True))
+            await asyncio.gather(*(_write(client, rooms_of, 0) for client, rooms_of in pairs))
+            cpu, until = place.servers["one"].cpu, time.perf_counter() + seconds
+            done = sum(await asyncio.gather(*(_write(client, rooms_of, until) for client, rooms_of in pairs)))
             cpu = place.servers["one"].cpu - cpu
             bare = await asyncio.to_thread(_pgbench, engines, folder, chosen, seconds)
             rate = done / seconds
@@ -193,6 +192,15 @@ async def publishing(engines: Engines, folder: Path, *, seconds: float) -> dict[
                 "ratio": round(rate / bare, 2),
             }
     return results
+
+
+async def _write(client: Client, rooms: list[str], until: float) -> int:
+    """One after the other: once into each room, and on until that time; how many."""
+    for done in count(1):
+        await client.publish(rooms[done % len(rooms)], {"pad": "x" * 100})
+        if done >= len(rooms) and time.perf_counter() >= until:
+            break
+    return done
 
 
 def _pgbench(engines: Engines, folder: Path, rooms: list[str], seconds: float) -> float:
@@ -246,12 +254,14 @@ async def reconnecting(engines: Engines, folder: Path, *, connections: int = 100
     async with town(engines, folder, "one", "two") as place:
         rooms = await place.settle(10)
         async with _crowd(place, "one", connections, rooms) as clients:
-            writer = await Client(lambda *_: None).open(place.servers["two"].port, place.token)
-            since = [(await writer.ask("history", room_id=room, limit=1)) for room in rooms]
+            port = place.servers["two"].port
+            writers = [await Client(lambda *_: None).open(port, place.token) for _ in rooms]
+            since = [(await writers[0].ask("history", room_id=room, limit=1)) for room in rooms]
             place.servers["one"].stop(kill=True)
             await asyncio.gather(*(client.wire.closed for client in clients))
         for _ in range(100):
-            await asyncio.gather(*(writer.publish(room, {"pad": "x" * 100}) for room in rooms))
+            said = zip(writers, rooms, strict=True)
+            await asyncio.gather(*(writer.publish(room, {"pad": "x" * 100}) for writer, room in said))
         await place.start("one")
         began = time.perf_counter()
         took: list[float] = []

@@ -25,6 +25,7 @@ from entrypoints.websocket.errors import ErrorCode, Refused
 from entrypoints.websocket.hub import Hub
 
 MAX_ROOMS: Final = 100  # that one connection reads
+NO_EPOCH: Final = UUID(int=0)
 MAX_RUNS: Final = 8  # that one join names
 MAX_HISTORY: Final = 1000
 MAX_HISTORY_BYTES: Final = 768 * 1024
@@ -78,7 +79,7 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
     if len(runs) > MAX_RUNS:
         raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A join names at most {MAX_RUNS} answers.")
     actor = await connection.use_cases.enter_room(who.identity, room_id)
-    since = None if request.since is None else Since(seq=request.since.seq, epoch=request.since.epoch)
+    since = None if request.since is None else Since(seq=request.since.seq, epoch=_epoch(request.since.epoch))
     # entered before the feed is joined: a change that is told in between shows as a gap of the version
     presence = await connection.hub.presence.enter(room_id, connection.entry)
     try:
@@ -103,6 +104,13 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
             runs={str(state.message_id): _run(state, actor) for state in joined.runs},
         )
     )
+
+
+def _epoch(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return NO_EPOCH
 
 
 def _run(state: RunState, actor: Actor) -> frames.RunBody:

@@ -9,13 +9,14 @@ import pytest
 from attrs import define, evolve, field
 
 from adapters.system import SystemClock
+from application import rooms_sweep
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
 from application.conversation_access import ConversationAccess
 from application.errors import CacheUnavailable
 from application.ports.live import LiveEvent, LiveNote
 from application.rooms_events import told
-from application.rooms_feed import MAX_CATCH_UP, RoomFeeds, Since
+from application.rooms_feed import MAX_CATCH_UP, RoomFeed, RoomFeeds, Since
 from application.rooms_retention import ForgetRoomEvents
 from application.rooms_sweep import SweepRooms
 from domain.ids import RoomId
@@ -271,3 +272,36 @@ async def test_a_room_is_listened_to_while_somebody_reads(world: World) -> None:
     await world.publish()
 
     assert (first.seqs, second.seqs, feeds.rooms()) == ([], [1], [])
+
+
+@pytest.mark.parametrize("loss", ["hole", "restart", "deaf", "crash", "late look"])
+async def test_without_its_mechanism_nothing_is_healed(
+    world: World, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    """The twins of the tests above: with healing, checking or sweeping switched off the same losses stay."""
+    reader = Reader()
+    await world.feeds[0].join(world.room.id, reader)
+    await world.publish()
+    match loss:
+        case "hole":
+            monkeypatch.setattr(RoomFeed, "_heal", lambda _: None)
+            await world.commit()
+            world.engine.flush()
+            await world.publish()
+        case "restart":
+            monkeypatch.setattr(RoomFeed, "_heal", lambda _: None)
+            await world.commit()
+            world.engine.restart()
+        case "deaf":  # and nobody checks positions
+            world.engine.buses[0].deaf = True
+            await world.publish()
+        case "crash":  # and nobody sweeps
+            await world.commit()
+        case _:  # and the sweeper looks back for less than the outage lasted
+            monkeypatch.setattr(rooms_sweep, "FIRST_LOOK", timedelta(seconds=-1))
+            await world.commit()
+            await SweepRooms(world.begin, world.engine.buses[1], SystemClock(), world.log)()
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert reader.seqs == [1]

@@ -26,6 +26,7 @@ from application.ports.live import LiveEvent
 from application.use_cases import Policy
 from domain.ids import RoomId
 from entrypoints.http.app import create_app
+from entrypoints.logging import configure_logging
 from entrypoints.websocket import hub
 from entrypoints.websocket.frames import MAX_FRAME_BYTES
 from entrypoints.websocket.protocol import RoomsProtocol
@@ -41,6 +42,7 @@ class DyingBus(RedisBus):
 
 
 async def run(options: argparse.Namespace) -> None:
+    configure_logging(log_format="json", level="warning")
     engine = make_engine(options.database, EngineOptions(pool_size=10))
     client = connect(options.redis)
     bus = DyingBus(client) if options.die_before_telling else RedisBus(client)

@@ -80,12 +80,15 @@ async def test_what_cannot_be_recovered_is_paged(house: House) -> None:
         for n in range(7):
             await client.publish(str(room.id), n)
         joined = await client.ask("join", room_id=str(room.id), since={"seq": 3, "epoch": str(uuid4())})
+        await client.ask("leave", room_id=str(room.id))
+        nonsense = await client.ask("join", room_id=str(room.id), since={"seq": 3, "epoch": "of another server"})
         first = await client.ask("history", room_id=str(room.id), after_seq=3, limit=2)
         rest = await client.ask("history", room_id=str(room.id), after_seq=5, limit=1000)
         before = await client.ask("history", room_id=str(room.id), before_seq=4, limit=2)
         latest = await client.ask("history", room_id=str(room.id), limit=1)
 
     assert (joined["recovered"], joined["seq"], joined["epoch"]) == (False, 7, str(room.epoch))
+    assert (nonsense["recovered"], nonsense["seq"]) == (False, 7)
     assert [[event["seq"] for event in page["publications"]] for page in (first, rest, before, latest)] == [
         [4, 5],
         [6, 7],
