@@ -33,10 +33,13 @@ class Prepared:
     constants: Values
 
     @classmethod
-    def of(cls, statement: Executable) -> "Prepared":
-        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes."""
+    def of(cls, statement: Executable, columns: Sequence[str] | None = None) -> "Prepared":
+        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes.
+
+        `columns` are those that an INSERT fills.
+        """
         assert isinstance(statement, ClauseElement)  # noqa: S101 all that can be compiled are
-        compiled = statement.compile(dialect=_DIALECT)
+        compiled = statement.compile(dialect=_DIALECT, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 for this dialect
         return cls(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
 
