@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from adapters.postgres import answer_tables, request_tables  # noqa: F401 their tables belong to the metadata
+from adapters.postgres import answer_tables, generation_tables, request_tables  # noqa: F401 their tables belong to the metadata
 from adapters.postgres.engine import make_engine
 from adapters.postgres.queue_schema import QUEUE_TABLES
 from adapters.postgres.room_tables import metadata  # with the tables of rooms beside all others

@@ -5,12 +5,11 @@ from typing import Final
 
 from attrs import frozen
 
-from application.ports.embedding import EmbeddingCache
+from application.generations import Generations
 from application.ports.files import FileStore
 from application.ports.jobs import EraseDeleted, EraseDocument
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import VectorIndex
 from domain.access import Action, Actor
 from domain.erasure import Erasure
 from domain.errors import NotFound
@@ -30,8 +29,7 @@ class Erase:
 
     begin: UnitOfWorkFactory
     files: FileStore
-    vectors: VectorIndex
-    embeddings: EmbeddingCache
+    generations: Generations
     clock: Clock
 
     async def __call__(self, job: EraseDocument | EraseDeleted) -> None:
@@ -54,7 +52,7 @@ class Erase:
         if not documents:
             return 0
         ids = [document.id for document in documents]
-        await self.vectors.delete_documents(workspace_id, ids)
+        await self._forget_vectors(workspace_id, ids)
         vectors_at = self.clock.now()
         for document_id in ids:
             await self.files.delete(f"{workspace_id}/{document_id}")
@@ -83,19 +81,25 @@ class Erase:
         return len(documents)
 
     async def _forget_embeddings(self, workspace_id: WorkspaceId, ids: Sequence[DocumentId]) -> None:
+        indexes = await self.generations.all()
         after: ChunkId | None = None
         while True:
             async with self.begin(workspace_id) as work:
                 chunks = await work.passages.of_documents(ids, limit=TEXTS, after=after)
-            await self.embeddings.forget([chunk.text_to_embed for chunk in chunks])
+            for index in indexes:
+                await index.embeddings.forget([chunk.text_to_embed for chunk in chunks])
             if len(chunks) < TEXTS:
                 return
             after = chunks[-1].id
 
     async def _sweep(self, workspace_id: WorkspaceId, ids: Sequence[DocumentId]) -> None:
-        await self.vectors.delete_documents(workspace_id, ids)
+        await self._forget_vectors(workspace_id, ids)
         for document_id in ids:
             await self.files.delete(f"{workspace_id}/{document_id}")
+
+    async def _forget_vectors(self, workspace_id: WorkspaceId, ids: Sequence[DocumentId]) -> None:
+        for index in await self.generations.all():
+            await index.vectors.delete_documents(workspace_id, ids)
 
 
 @frozen(kw_only=True)

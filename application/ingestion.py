@@ -4,7 +4,6 @@ Every job here may run twice, late, or at the same time as itself: the ids of ch
 and the last transaction decides whether the work still counts.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -12,24 +11,18 @@ from typing import Final
 from attrs import evolve, frozen
 
 from application.errors import ConcurrentChange, ParsingFailed
+from application.generations import Generations, IndexChanged, require_live
+from application.indexing import ReadDocument, cut_for, described_alike, pages_of, write
 from application.ingest_progress import EVERY, Progress, Superseded
-from application.ports.embedding import Embedder
 from application.ports.files import FileStore
+from application.ports.generations import Index
 from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRevisions
-from application.ports.languages import LanguageDetector
 from application.ports.news import DocumentNews
-from application.ports.parsing import Parser, TokenCounter
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import IndexedChunk, VectorIndex
-from domain.chunking import cut
-from domain.documents import Document, Failure, FailureCode, Stage
-from domain.errors import NotFound
+from domain.documents import Document, Stage
 from domain.passages import Chunk, ParsedDocument
-from domain.surroundings import surroundings
 
-BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
-IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
 SAVE_ATTEMPTS: Final = 5
 
 
@@ -39,41 +32,42 @@ class Ingest:
 
     - A file that cannot be read fails for good, with a reason; an engine that is down is tried again.
     - A deleted or superseded revision leaves nothing behind.
+    - Where another generation of the index goes live meanwhile, it is done again for that one.
     """
 
     begin: UnitOfWorkFactory
-    files: FileStore
-    parser: Parser
-    tokens: TokenCounter
-    languages: LanguageDetector
-    embedder: Embedder
-    vectors: VectorIndex
+    read: ReadDocument
+    generations: Generations
     clock: Clock
     news: DocumentNews
     report_every: float = EVERY
 
     async def __call__(self, job: IngestDocument) -> None:
         """Raises `Unavailable` errors for the queue to try again; all else ends in the document's state."""
-        progress = Progress(partial(self._report, job), self.report_every)
+        index = await self.generations.live_now()
         try:
             document = await self._begin(job)
             if document is None:
                 return
             await self.news.tell(job.document_id)
-            await progress.watched(self._read(job, document, progress))
+            progress = Progress(partial(self._report, job), self.report_every)
+            await progress.watched(self._work(job, document, index, progress))
         except ParsingFailed as error:
             failure = error.failure
             await settle(self.begin, job, lambda unread: unread.failed(failure, self.clock.now()))
         except Superseded:
-            await self._discard(job)
+            await self._discard(job, index)
+        except IndexChanged:
+            await self(job)
+            return
         await self.news.tell(job.document_id)
 
-    async def _discard(self, job: IngestDocument) -> None:
+    async def _discard(self, job: IngestDocument, index: Index) -> None:
         """Take back what was written of a revision, unless it went live at the very moment it was asked about."""
         async with self.begin(job.workspace_id) as work:
             document = await work.documents.get(job.document_id)
         if document is None or document.is_deleted or document.live_revision != job.revision:
-            await self.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
+            await index.vectors.delete_revision(job.workspace_id, job.document_id, job.revision)
 
     async def _begin(self, job: IngestDocument) -> Document | None:
         """The document, noted as being worked on; None when that revision is settled; else `Superseded`."""
@@ -92,81 +86,29 @@ class Ingest:
         await self.news.tell(job.document_id)
         return wanted
 
-    async def _read(self, job: IngestDocument, document: Document, progress: Progress) -> None:
-        parsed = await self._parse(document)
+    async def _work(self, job: IngestDocument, document: Document, index: Index, progress: Progress) -> None:
+        parsed = await self.read(document)
         progress.at(Stage.CHUNKING)
-        chunks = await asyncio.to_thread(self._cut, document, parsed)
+        chunks = await cut_for(index, document, parsed)
         progress.at(Stage.EMBEDDING)
-        await self._index(job, evolve(document, language=parsed.language), chunks, progress)
+        document = evolve(document, language=parsed.language)
+        await write(index, document, chunks, partial(progress.at, Stage.EMBEDDING))
         progress.at(Stage.INDEXING)
-        await self._go_live(job, parsed, chunks)
+        await self._go_live(job, document, index, parsed, chunks)
 
-    async def _parse(self, document: Document) -> ParsedDocument:
-        try:
-            async with self.files.local(document.file_key) as path:
-                parsed = await self.parser.parse(path, document.media_type)
-        except NotFound as error:
-            missing = Failure(
-                code=FailureCode.PARSE_FAILED, message="The original file is missing from the store. Upload it again."
-            )
-            raise ParsingFailed(missing) from error
-        # the text knows better than a template's `lang` attribute
-        language = await asyncio.to_thread(self.languages.detect, parsed.text) or parsed.language
-        return evolve(parsed, language=language)
-
-    def _cut(self, document: Document, parsed: ParsedDocument) -> list[Chunk]:
-        chunks = cut(
-            parsed,
-            document_id=document.id,
-            revision=document.revision,
-            count_tokens=self.tokens.count,
-            max_tokens=self.tokens.max_tokens,
-        )
-        if not chunks:
-            raise ParsingFailed(
-                Failure(code=FailureCode.NO_TEXT_FOUND, message="The file holds no text that could be searched.")
-            )
-        return chunks
-
-    async def _index(
-        self, job: IngestDocument, document: Document, chunks: Sequence[Chunk], progress: Progress
+    async def _go_live(
+        self, job: IngestDocument, read: Document, index: Index, parsed: ParsedDocument, chunks: Sequence[Chunk]
     ) -> None:
-        """Embed and write batch by batch, two at a time."""
-        placed = list(zip(chunks, surroundings(chunks), strict=True))
-        batches = [placed[start : start + BATCH] for start in range(0, len(placed), BATCH)]
-        free = asyncio.Semaphore(IN_FLIGHT)
-        done = 0
-
-        async def write(batch: Sequence[tuple[Chunk, str]]) -> None:
-            nonlocal done
-            async with free:
-                vectors = await self.embedder.embed_passages([chunk.text_to_embed for chunk, _ in batch])
-                await self.vectors.upsert(
-                    job.workspace_id,
-                    [
-                        _indexed(document, chunk, around, dense)
-                        for (chunk, around), dense in zip(batch, vectors, strict=True)
-                    ],
-                )
-                done += 1
-                progress.at(Stage.EMBEDDING, done / len(batches))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for batch in batches:
-                    group.create_task(write(batch))
-        except ExceptionGroup as group_error:
-            raise _first(group_error) from group_error
-
-    async def _go_live(self, job: IngestDocument, parsed: ParsedDocument, chunks: Sequence[Chunk]) -> None:
-        pages = [(page, parsed.text[page.char_from : page.char_to]) for page in parsed.pages]
         for attempt in range(SAVE_ATTEMPTS):
             try:
                 async with self.begin(job.workspace_id) as work:
+                    await require_live(work, index)
                     document = await work.documents.get(job.document_id)
                     if document is None or document.is_deleted or document.revision != job.revision:
                         raise Superseded
-                    await work.passages.replace(job.document_id, job.revision, chunks, pages)
+                    await work.passages.replace(
+                        job.document_id, job.revision, chunks, pages_of(parsed), generation=index.generation.number
+                    )
                     await work.documents.save(
                         document.completed(
                             page_count=len(parsed.pages) or None,
@@ -175,36 +117,16 @@ class Ingest:
                             now=self.clock.now(),
                         )
                     )
+                    if not described_alike(document, read):  # changed after its vectors were described
+                        await work.jobs.enqueue(
+                            [DescribeDocument(workspace_id=job.workspace_id, document_id=job.document_id)]
+                        )
                     await work.commit()
             except ConcurrentChange:
                 if attempt == SAVE_ATTEMPTS - 1:
                     raise
             else:
                 return
-
-
-def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[float]) -> IndexedChunk:
-    return IndexedChunk(
-        chunk_id=chunk.id,
-        document_id=document.id,
-        revision=chunk.revision,
-        ordinal=chunk.ordinal,
-        collection_id=document.collection_id,
-        text=chunk.text_to_embed,
-        around=f"{document.title}\n{around}",
-        dense=dense,
-        language=document.language,
-        media_type=document.media_type,
-        tags=document.tags,
-        metadata=document.metadata,
-        created_at=document.created_at,
-    )
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """What a task group failed with."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 async def settle(begin: UnitOfWorkFactory, job: IngestDocument, change: Callable[[Document], Document]) -> None:
@@ -230,7 +152,7 @@ class RemoveOld:
 
     begin: UnitOfWorkFactory
     files: FileStore
-    vectors: VectorIndex
+    generations: Generations
 
     async def __call__(self, job: RemoveOldRevisions) -> None:
         """A document that is gone, or went on to a younger revision, is treated by what is live now."""
@@ -238,7 +160,8 @@ class RemoveOld:
             document = await work.documents.get(job.document_id)
         if document is None or document.is_deleted or document.live_revision is None:
             return
-        await self.vectors.keep_revision(job.workspace_id, job.document_id, document.live_revision)
+        for index in await self.generations.all():
+            await index.vectors.keep_revision(job.workspace_id, job.document_id, document.live_revision)
         async with self.begin(job.workspace_id) as work:
             await work.passages.remove(job.document_id, before_revision=document.live_revision)
             await work.commit()
@@ -250,10 +173,10 @@ class RemoveOld:
 
 @frozen(kw_only=True)
 class Describe:
-    """Bring the index's payload in line with the document's row."""
+    """Bring the payload of every index in line with the document's row."""
 
     begin: UnitOfWorkFactory
-    vectors: VectorIndex
+    generations: Generations
 
     async def __call__(self, job: DescribeDocument) -> None:
         """A document that is gone is left alone: erasing takes care of it."""
@@ -261,10 +184,11 @@ class Describe:
             document = await work.documents.get(job.document_id)
         if document is None or document.is_deleted:
             return
-        await self.vectors.describe(
-            job.workspace_id,
-            document.id,
-            collection_id=document.collection_id,
-            tags=document.tags,
-            metadata=document.metadata,
-        )
+        for index in await self.generations.all():
+            await index.vectors.describe(
+                job.workspace_id,
+                document.id,
+                collection_id=document.collection_id,
+                tags=document.tags,
+                metadata=document.metadata,
+            )

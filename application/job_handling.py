@@ -2,11 +2,13 @@
 
 from attrs import frozen
 
+from application.building import Build
 from application.erasure import Erase
 from application.errors import EmbedderUnavailable, VectorsUnavailable
 from application.ingestion import Describe, Ingest, RemoveOld, settle
 from application.ports.jobs import (
     AnyJob,
+    BuildDocument,
     DescribeDocument,
     EraseDeleted,
     EraseDocument,
@@ -28,6 +30,7 @@ class HandleJob:
     """Every kind of job to its use case, and what to do when one is given up."""
 
     ingest: Ingest
+    build: Build
     remove_old: RemoveOld
     erase: Erase
     describe: Describe
@@ -42,6 +45,8 @@ class HandleJob:
             case IngestDocument():
                 await self.ingest(job)
                 await self.tell_rooms(job.workspace_id, job.document_id)
+            case BuildDocument():
+                await self.build(job)
             case RemoveOldRevisions():
                 await self.remove_old(job)
             case EraseDocument():

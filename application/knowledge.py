@@ -8,12 +8,14 @@ from typing import Final
 from attrs import evolve, frozen
 
 from application.errors import EmbedderUnavailable, RerankerUnavailable
+from application.generations import Generations
 from application.ports.document_repositories import LivePassage
-from application.ports.embedding import Embedder, Vector
+from application.ports.embedding import Vector
+from application.ports.generations import Index
 from application.ports.reranking import Reranker
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import PassageFilter, VectorHit, VectorIndex, VectorQuery
+from application.ports.vectors import PassageFilter, VectorHit, VectorQuery
 from domain.access import Action, Actor
 from domain.documents import MetadataValue
 from domain.duplicates import Fingerprint, fingerprint
@@ -61,14 +63,14 @@ class SearchPassages:
     - Only live revisions of ready documents in collections that the actor may read are found.
     - What stands in quotation marks must stand in every passage, to the letter but for case and white space.
     - Of passages that say the same the best is shown once.
+    - Question and passages are compared by one generation of the index, whatever takes its place meanwhile.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
     - With `rerank` the best passages are read once more, each beside the query, and put into a new order; `reranked`
       says whether that was done. Without a reranker, or when it is down or late, the order stays.
     """
 
     begin: UnitOfWorkFactory
-    embedder: Embedder
-    vectors: VectorIndex
+    generations: Generations
     log: Log
     reranker: Reranker | None = None
 
@@ -90,10 +92,11 @@ class SearchPassages:
             raise InvalidInput(f"A query needs 1 to {MAX_QUERY_LENGTH} characters.", pointer="/query")
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidInput(f"The limit is a number from 1 to {MAX_LIMIT}.", pointer="/limit")
+        index = await self.generations.live()
         dense: Vector | None = None
         if mode is not SearchMode.KEYWORD:
             try:
-                dense = await self.embedder.embed_query(words)
+                dense = await index.embedder.embed_query(words)
             except EmbedderUnavailable:
                 if mode is SearchMode.SEMANTIC:
                     raise
@@ -109,7 +112,7 @@ class SearchPassages:
         )
         reranker = self.reranker if rerank else None
         read = limit if reranker is None else max(limit, RERANKED)
-        found = await self._gather(actor, question, limit=read, per_document=max_per_document)
+        found = await self._gather(actor, index, question, limit=read, per_document=max_per_document)
         anew = None if reranker is None else await self._reranked(reranker, words, found)
         return SearchOutcome(
             passages=tuple(
@@ -135,13 +138,15 @@ class SearchPassages:
         scored = [(evolve(hit, score=score), live) for (hit, live), score in zip(found, scores, strict=True)]
         return sorted(scored, key=lambda each: each[0].score, reverse=True)
 
-    async def _gather(self, actor: Actor, question: VectorQuery, *, limit: int, per_document: int | None) -> _Found:
+    async def _gather(
+        self, actor: Actor, index: Index, question: VectorQuery, *, limit: int, per_document: int | None
+    ) -> _Found:
         """Ask for some more than needed, drop what is stale or too much of one document, ask wider if short."""
         wanted = phrases(question.text)
         asked = limit + 10 if per_document is None else limit * 5 + 10
         asked = max(asked, WITH_PHRASES) if wanted else asked
         for attempt in range(ROUNDS):
-            hits = await self.vectors.search(actor.workspace_id, evolve(question, limit=asked))
+            hits = await index.vectors.search(actor.workspace_id, evolve(question, limit=asked))
             async with self.begin(actor.workspace_id) as work:
                 live = await work.passages.live([hit.chunk_id for hit in hits], readable=question.filter.readable)
             in_order = [(hit, live[hit.chunk_id]) for hit in hits if hit.chunk_id in live]

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from attrs import define, field, frozen
 
+from application.generations import Generations
 from application.ports.document_repositories import DocumentState
 from application.ports.files import FileStore
+from application.ports.generations import Index
 from application.ports.jobs import AnyJob, EraseDocument, RemoveOldRevisions
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import VectorIndex
 from application.reindexing import SETTLED, reindex
 from domain.ids import DocumentId, WorkspaceId
 
@@ -66,6 +67,7 @@ class _Stores:
     """What index and file store held at one moment, by document; what is left in the end belongs to none."""
 
     taken_at: datetime
+    index: Index  # the one that was looked into
     indexed: dict[DocumentId, dict[int, int]]  # revision → chunks
     files: dict[DocumentId, dict[str, datetime]]  # key → put there at
 
@@ -76,12 +78,13 @@ class Reconcile:
 
     - Only what was at rest is judged: a document that changed since the comparison began is left for the next time.
     - Nothing of a younger file than `grace` is removed: its row may be about to be written.
+    - Only the index that searches ask is compared; while another takes its place nothing is judged.
     - Mending goes through the same jobs as everything else, so that it may be done twice.
     """
 
     begin: UnitOfWorkFactory
     files: FileStore
-    vectors: VectorIndex
+    generations: Generations
     clock: Clock
     log: Log
     grace: timedelta = timedelta(hours=1)
@@ -94,6 +97,8 @@ class Reconcile:
         while True:
             async with self.begin(workspace_id) as work:
                 states = await work.documents.inventory(workspace_id, limit=BATCH, after=after)
+            if (await self.generations.live_now()).generation.number != stores.index.generation.number:
+                return findings
             for state in states:
                 await self._judge(workspace_id, state, stores, findings, repair=repair)
             if len(states) < BATCH:
@@ -107,8 +112,9 @@ class Reconcile:
 
     async def _look(self, workspace_id: WorkspaceId, findings: Findings) -> _Stores:
         """The index and the files before the rows: whatever they hold of a document, its row was there first."""
-        stores = _Stores(taken_at=self.clock.now(), indexed={}, files={})
-        for held in await self.vectors.revisions(workspace_id):
+        index = await self.generations.live_now()
+        stores = _Stores(taken_at=self.clock.now(), index=index, indexed={}, files={})
+        for held in await index.vectors.revisions(workspace_id):
             stores.indexed.setdefault(held.document_id, {})[held.revision] = held.chunks
             findings.vectors += held.chunks
         async for entry in self.files.entries(str(workspace_id)):
@@ -132,7 +138,7 @@ class Reconcile:
                 findings.note(Difference.UNERASED, state.id)
                 jobs.append(EraseDocument(workspace_id=workspace_id, document_id=state.id))
         else:
-            await self._judge_vectors(workspace_id, state, indexed, findings, repair=repair)
+            await self._judge_vectors(workspace_id, state, stores.index, indexed, findings, repair=repair)
             await self._judge_files(state, files, stores.taken_at, findings, repair=repair)
             if state.old_chunks and state.live_revision is not None:
                 findings.note(Difference.ORPHANED_CHUNKS, state.id)
@@ -150,6 +156,7 @@ class Reconcile:
         self,
         workspace_id: WorkspaceId,
         state: DocumentState,
+        index: Index,
         indexed: dict[int, int],
         findings: Findings,
         *,
@@ -158,7 +165,7 @@ class Reconcile:
         for revision in indexed.keys() - {state.live_revision}:
             findings.note(Difference.ORPHANED_VECTORS, state.id)
             if repair:
-                await self.vectors.delete_revision(workspace_id, state.id, revision)
+                await index.vectors.delete_revision(workspace_id, state.id, revision)
         if state.live_revision is None:
             return
         # `chunk_count` is of the live revision: a failed younger one leaves it alone
@@ -189,7 +196,7 @@ class Reconcile:
             findings.note(Difference.ORPHANED_VECTORS, document_id)
         if repair:
             for start in range(0, len(gone), BATCH):
-                await self.vectors.delete_documents(workspace_id, gone[start : start + BATCH])
+                await stores.index.vectors.delete_documents(workspace_id, gone[start : start + BATCH])
         for document_id, files in stores.files.items():
             await self._remove_files(document_id, list(files), files, stores.taken_at, findings, repair=repair)
 

@@ -21,6 +21,7 @@ from application import (
     documents,
     erasure,
     feedback,
+    index_changes,
     invitations,
     job_handling,
     joining,
@@ -36,6 +37,8 @@ from application import (
     rooms_answers,
     rooms_events,
     rooms_feed,
+    rooms_publishing,
+    rooms_retention,
     rooms_sweep,
     tickets,
     uploads,
@@ -45,24 +48,24 @@ from application import (
 from application.answer_limits import AnswerLimits
 from application.answer_runs import AnswerRuns
 from application.authentication import RegistrationMode
+from application.generations import Generations
 from application.idempotency import Idempotency
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
-from application.ports.embedding import Embedder, EmbeddingCache
 from application.ports.files import FileStore
+from application.ports.generations import Indexes
 from application.ports.languages import LanguageDetector
 from application.ports.live import LiveBus
 from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
-from application.ports.parsing import MediaTypes, Parser, TokenCounter
+from application.ports.parsing import MediaTypes, Parser
 from application.ports.presence import Presence
 from application.ports.reranking import Reranker
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import VectorIndex
 from domain.usage import Price
 
 MIB: Final = 1024 * 1024
@@ -76,12 +79,9 @@ class Ports:
     files: FileStore
     media_types: MediaTypes
     parser: Parser
-    tokens_of_text: TokenCounter
     languages: LanguageDetector
-    embedder: Embedder
-    embeddings: EmbeddingCache
+    indexes: Indexes
     reranker: Reranker | None = None
-    vectors: VectorIndex
     model: AnswerModel
     run_log: RunLog
     news: DocumentNews
@@ -109,6 +109,7 @@ class Policy:
     answer_timeout: timedelta = timedelta(minutes=10)
     answer_limits: AnswerLimits = field(factory=AnswerLimits)
     prices: Mapping[str, Price] = field(factory=dict)  # by model
+    room_retention: timedelta | None = None  # None: events are kept for ever
 
 
 @frozen(kw_only=True)
@@ -124,6 +125,7 @@ class UseCases:
     list_sessions: login_sessions.ListSessions
     show_session: login_sessions.ShowSession
     revoke_session: login_sessions.RevokeSession
+    forget_sessions: login_sessions.ForgetSessions
     change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace
@@ -208,13 +210,14 @@ class UseCases:
     list_room_member: rooms.ListRoomMember
     unlist_room_member: rooms.UnlistRoomMember
     publish_event: rooms_events.PublishEvent
+    publish_together: rooms_publishing.PublishTogether
     read_events: rooms_events.ReadEvents
 
     # around every call
     idempotency: Idempotency
     show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
-    ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
+    ask_in_room: rooms_answers.AskInRoom
     cancel_live: rooms_answers.CancelLive
     identify_live: rooms_access.IdentifyLive
     enter_room: rooms_access.EnterRoom
@@ -228,7 +231,15 @@ class UseCases:
     requeue_unfinished: maintenance.RequeueUnfinished
     schedule_reconciling: maintenance.ScheduleReconciling
     reconcile_all: reconciling.ReconcileAll
+
+    # the index and its successor
+    generations: Generations
+    want_index: index_changes.WantIndex
+    change_index: index_changes.ChangeIndex  # for whoever works to run, again and again
+    show_index: index_changes.ShowIndex
+
     end_lost_answers: EndLostAnswers
+    forget_room_events: rooms_retention.ForgetRoomEvents
 
     document_news: DocumentNews  # for whoever follows a document
 

@@ -7,11 +7,11 @@ from attrs import frozen
 
 from application.auditing import note
 from application.erasure import Erase
+from application.generations import Generations
 from application.ports.files import FileStore
 from application.ports.jobs import EraseDeleted, EraseWorkspace
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.vectors import VectorIndex
 from domain.audit import Deed
 from domain.ids import CollectionId, WorkspaceId
 
@@ -30,7 +30,7 @@ class EraseRemains:
     begin: UnitOfWorkFactory
     erase: Erase
     files: FileStore
-    vectors: VectorIndex
+    generations: Generations
     clock: Clock
     log: Log
 
@@ -43,8 +43,11 @@ class EraseRemains:
         if workspace is not None:
             await self._delete_documents(workspace.id)
         await self.erase(EraseDeleted(workspace_id=job.workspace_id))
-        indexed = {revision.document_id for revision in await self.vectors.revisions(job.workspace_id)}
-        await self.vectors.delete_documents(job.workspace_id, sorted(indexed))
+        stray = 0
+        for index in await self.generations.all():
+            indexed = {revision.document_id for revision in await index.vectors.revisions(job.workspace_id)}
+            await index.vectors.delete_documents(job.workspace_id, sorted(indexed))
+            stray += len(indexed)
         files = await self.files.delete(str(job.workspace_id))
         async with self.begin(None) as work:
             if was_there := await work.workspaces.forget(job.workspace_id):
@@ -54,7 +57,7 @@ class EraseRemains:
         self.log.info(
             "workspace_erased",
             workspace_id=str(job.workspace_id),
-            stray_vectors=len(indexed),
+            stray_vectors=stray,
             stray_files=files,
             rows=was_there,
         )

@@ -87,7 +87,7 @@ async def ingested(host: Host, actor: Actor, files: Sequence[Path]) -> tuple[flo
     for path in files:
         await host.use_cases.upload_document(actor, content=content_of(path), filename=path.name)
     uploaded = time.perf_counter()
-    async with working(host.container):
+    async with working(host):
         while await _waiting(host, actor):  # noqa: ASYNC110 it is the database that knows
             await asyncio.sleep(0.5)
         return uploaded - started, time.perf_counter() - uploaded
@@ -117,14 +117,14 @@ async def passages(host: Host, actor: Actor) -> list[str]:
 
 async def encoder_alone(host: Host, texts: Sequence[str]) -> float:
     """Seconds that the model takes for all of them, by length, in large batches."""
-    settings = host.settings
+    settings, recipe = host.settings, (await host.use_cases.generations.live()).generation.recipe
     key = settings.embedding_api_key
     embedder = HttpEmbedder(
         settings.embedding_url or "",
         api_key=key.get_secret_value() if key else None,
-        model=settings.embedding_model or host.embedding.name,
-        name=host.embedding.name,
-        dimensions=host.embedding.dimensions,
+        model=recipe.model,
+        name=recipe.name,
+        dimensions=recipe.dimensions,
     )
     await embedder.embed_passages(["warm"])
     ordered = sorted(texts, key=len)
@@ -142,7 +142,7 @@ async def measure(files: Sequence[Path], concurrency: int) -> None:
         configure_logging(log_format="console", level="error")
         async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
             actor = await newcomer(host.use_cases)
-            await host.container.ports().embedder.embed_query("warm")
+            await (await host.use_cases.generations.live()).embedder.embed_query("warm")
             memory = Memory()
             looking = threading.Thread(target=memory.watch, daemon=True)
             looking.start()

@@ -137,6 +137,6 @@ async def installation(folder: Path) -> AsyncIterator[Installation]:
     """Embedded engines and a worker while the context lasts; the folder is left as it is then."""
     configure_logging(log_format="console", level="error")
     settings = load_settings(data_dir=folder, worker_concurrency=AT_ONCE)
-    async with open_host(settings, role="evaluation") as host, working(host.container):
+    async with open_host(settings, role="evaluation") as host, working(host):
         local = await host.use_cases.act_locally()
         yield Installation(host.use_cases, local.actor)

@@ -9,25 +9,20 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import structlog
-from attrs import frozen
 from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.breaker import BreakerModel
-from adapters.embedding.cached import CachedEmbedder
-from adapters.embedding.client import HttpEmbedder
-from adapters.embedding.folder import DEFAULT_MODEL
 from adapters.embedding.rerank_client import HttpReranker
-from adapters.embedding.tokens import from_model
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
+from adapters.limit_shares import ShareLimiter
 from adapters.limits import ProcessLimiter
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from adapters.qdrant.index import QdrantIndex
 from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
 from adapters.redis.cache import RedisCache
@@ -44,30 +39,19 @@ from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.answer_limits import AnswerLimits
 from application.assembly import assemble
+from application.generations import Generations
+from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
-from application.ports.parsing import TokenCounter
-from application.use_cases import Policy, Ports
+from application.use_cases import Policy, Ports, UseCases
 from domain.usage import Price
+from entrypoints.indexes import OpenIndexes
 from entrypoints.settings import Settings
 from entrypoints.telemetry import MeasuredLog, Metrics
 
 NEEDED: Final = frozenset({"postgres", "qdrant", "files"})  # without these no request can be served
 
 Ping = Callable[[], Awaitable[None]]
-
-
-@frozen(kw_only=True)
-class EmbeddingModel:
-    """Which vectors the index holds."""
-
-    name: str
-    dimensions: int
-
-    @property
-    def collection(self) -> str:
-        """The collection of this model's vectors: those of another model are never mixed in."""
-        return "readingroom-" + "".join(c if c.isalnum() else "-" for c in self.name.lower())[:100]
 
 
 def _engine(settings: Settings, closing: AsyncExitStack[bool | None]) -> AsyncEngine:
@@ -100,35 +84,16 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     return changes
 
 
+def _limiter(client: RedisClient, closing: AsyncExitStack[bool | None]) -> ShareLimiter:
+    limiter = ShareLimiter(RedisLimiter(client))
+    closing.push_async_callback(limiter.aclose)
+    return limiter
+
+
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
     return bus
-
-
-def _vectors(settings: Settings, embedding: EmbeddingModel, closing: AsyncExitStack[bool | None]) -> QdrantIndex:
-    index = QdrantIndex.connect(
-        _required(settings.qdrant_url, "qdrant_url"),
-        settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        collection=embedding.collection,
-        dimensions=embedding.dimensions,
-    )
-    closing.push_async_callback(index.close)
-    return index
-
-
-def _embedder(
-    settings: Settings, embedding: EmbeddingModel, cache: RedisCache, closing: AsyncExitStack
-) -> CachedEmbedder:
-    client = HttpEmbedder(
-        _required(settings.embedding_url, "embedding_url"),
-        api_key=settings.embedding_api_key.get_secret_value() if settings.embedding_api_key else None,
-        model=settings.embedding_model or embedding.name,
-        name=embedding.name,
-        dimensions=embedding.dimensions,
-    )
-    closing.push_async_callback(client.aclose)
-    return CachedEmbedder(client, cache)
 
 
 def _reranker(settings: Settings, closing: AsyncExitStack[bool | None]) -> HttpReranker | None:
@@ -158,9 +123,13 @@ def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> Sandbox
     return parser
 
 
-def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
+def _model(settings: Settings, generations: Generations, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
-        return ExtractiveModel()
+
+        async def embedder() -> Embedder:
+            return (await generations.live()).embedder
+
+        return ExtractiveModel(embedder=embedder)
     from adapters.claude.model import CitationsMode, ClaudeModel  # its SDK is large, and needed only with a key
 
     model = ClaudeModel(
@@ -186,10 +155,6 @@ def _seal(settings: Settings) -> AesSeal:
     return AesSeal(_secrets(settings))
 
 
-def _token_counter(settings: Settings) -> TokenCounter:
-    return from_model(settings.embedding_model or DEFAULT_MODEL)
-
-
 def _policy(settings: Settings) -> Policy:
     return Policy(
         access_ttl=settings.access_token_ttl,
@@ -198,6 +163,7 @@ def _policy(settings: Settings) -> Policy:
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_tokens=settings.max_answer_tokens,
         answer_timeout=settings.answer_timeout,
+        room_retention=settings.room_retention,
         answer_limits=AnswerLimits(
             per_user=settings.answers_per_user,
             per_workspace=settings.answers_per_workspace,
@@ -219,13 +185,19 @@ def _files(settings: Settings) -> FileStore:
     return S3Files.connect(_required(settings.blob_url, "blob_url"))
 
 
-def _health(ports: Ports, cache: RedisCache) -> dict[str, Ping]:
+def _health(ports: Ports, use_cases: UseCases, cache: RedisCache) -> dict[str, Ping]:
+    async def vectors() -> None:
+        await (await use_cases.generations.live()).vectors.ping()
+
+    async def embedder() -> None:
+        await (await use_cases.generations.live()).embedder.ping()
+
     return {
         "postgres": ports.begin.ping,
-        "qdrant": ports.vectors.ping,
+        "qdrant": vectors,
         "redis": cache.ping,
         "files": ports.files.ping,
-        "embedding": ports.embedder.ping,
+        "embedding": embedder,
         "model": ports.model.ping,
     }
 
@@ -237,10 +209,9 @@ def _required(value: str | None, name: str) -> str:
 
 
 class Container(containers.DeclarativeContainer):
-    """A bill of materials; made with `settings` and `embedding`."""
+    """A bill of materials; made with `settings`."""
 
     settings = providers.Dependency(instance_of=Settings)
-    embedding = providers.Dependency(instance_of=EmbeddingModel)
     closing: providers.Provider[AsyncExitStack[bool | None]] = providers.Singleton(AsyncExitStack[bool | None])
 
     engine = providers.Singleton(_engine, settings, closing)
@@ -248,7 +219,9 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
-    embedder = providers.Singleton(_embedder, settings, embedding, cache, closing)
+    indexes = providers.Singleton(OpenIndexes, settings, cache, closing)
+    generations = providers.Singleton(Generations, begin, indexes)
+
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -257,13 +230,10 @@ class Container(containers.DeclarativeContainer):
         files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
-        tokens_of_text=providers.Singleton(_token_counter, settings),
         languages=providers.Singleton(StopWordLanguages),
-        embedder=embedder,
-        embeddings=embedder,
+        indexes=indexes,
         reranker=providers.Singleton(_reranker, settings, closing),
-        vectors=providers.Singleton(_vectors, settings, embedding, closing),
-        model=providers.Singleton(_model, settings, closing),
+        model=providers.Singleton(_model, settings, generations, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
@@ -279,20 +249,19 @@ class Container(containers.DeclarativeContainer):
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
 
-    limiter = providers.Singleton(RedisLimiter, redis)
+    limiter = providers.Singleton(_limiter, redis, closing)
     process_limiter = providers.Singleton(ProcessLimiter)
 
-    health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, cache)
+    health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, use_cases, cache)
     needed_engines: providers.Provider[frozenset[str]] = providers.Object(NEEDED)
 
 
-def make_container(settings: Settings, embedding: EmbeddingModel) -> Container:
+def make_container(settings: Settings) -> Container:
     """Nothing is connected before it is used."""
-    return Container(settings=settings, embedding=embedding)
+    return Container(settings=settings)
 
 
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
-    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

@@ -11,13 +11,18 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any
 
+import structlog
 from pydantic import SecretStr
 
 from adapters.embedded.addresses import Engine, EngineAddresses
 from adapters.embedded.engines import EmbeddedEngines
+from adapters.embedded.layout import Layout
 from adapters.embedded.starting import EngineOptions
 from adapters.embedding.folder import DEFAULT_MODEL, find_model
+from application.errors import EmbedderUnavailable
 from entrypoints.settings import Settings, SettingsError, variable_of
+
+_log = structlog.get_logger(__name__)
 
 
 class Stance(Enum):
@@ -60,9 +65,10 @@ async def open_engines(
     options = EngineOptions(
         embedding_model=settings.embedding_model or DEFAULT_MODEL,
         embedding_dtype=settings.embedding_dtype,
+        graph_from=settings.qdrant_graph_from,
         reranker_model=settings.reranker_model or "",
     )
-    if Engine.EMBEDDING in needed:
+    if Engine.EMBEDDING in needed and _is_first_start(settings):
         find_model(options.embedding_model)  # a missing folder is said before anything is started
         if options.reranker_model:
             find_model(options.reranker_model)
@@ -96,9 +102,23 @@ def filled(settings: Settings, engines: EmbeddedEngines) -> Settings:
         changes |= {
             "embedding_api_key": _secret(found.embedding_api_key),
             "embedding_model": model,
-            "embedding_dimensions": find_model(model).dimensions,
+            "embedding_dimensions": _dimensions(model),
         }
     return settings.model_copy(update=changes)
+
+
+def _is_first_start(settings: Settings) -> bool:
+    """Whether there can be no index yet that another model made."""
+    return settings.postgres_is_embedded and not Layout(root=settings.data_dir).data(Engine.POSTGRES).exists()
+
+
+def _dimensions(model: str) -> int | None:
+    """None for a model that is not there: the index that is there goes on with its own."""
+    try:
+        return find_model(model).dimensions
+    except EmbedderUnavailable as error:
+        _log.warning("embedding_model_unusable", reason=error.message)
+        return None
 
 
 def _secret(value: str | None) -> SecretStr | None:

@@ -6,17 +6,17 @@ their own.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from attrs import field, frozen
 
 from adapters.embedded.engines import EmbeddedEngines
-from adapters.embedding.client import HttpEmbedder
-from adapters.embedding.folder import DEFAULT_MODEL, find_model
 from adapters.postgres import migrations
+from application.errors import EmbedderUnavailable, VectorsUnavailable
 from application.use_cases import UseCases
-from entrypoints.container import Container, EmbeddingModel, close, make_container
+from domain.generations import Recipe
+from entrypoints.container import Container, close, make_container
 from entrypoints.engines import Stance, filled, open_engines
+from entrypoints.indexes import wanted_recipe
 from entrypoints.settings import Settings
 
 
@@ -27,7 +27,7 @@ class Host:
     settings: Settings = field(repr=False)  # with the addresses of embedded engines filled in
     engines: EmbeddedEngines
     container: Container
-    embedding: EmbeddingModel
+    wanted: Recipe | EmbedderUnavailable  # the index that the settings ask for, or why it cannot be told
 
     @property
     def use_cases(self) -> UseCases:
@@ -41,8 +41,9 @@ async def open_host(settings: Settings, *, role: str, stance: Stance = Stance.GU
     """An installation while the context lasts.
 
     An embedded database is brought to this version's schema, except by a guest of somebody else's server; there, and
-    in a foreign database, it must be the one. Raises `SettingsError`, the embedded engines' errors, `SchemaOutdated`,
-    and `Unavailable` errors.
+    in a foreign database, it must be the one. An embedding model that is not there keeps only the first start from
+    going on: later the index that is there keeps its model. Raises `SettingsError`, the embedded engines' errors,
+    `SchemaOutdated`, and `Unavailable` errors.
     """
     async with open_engines(settings, role=role, stance=stance) as engines:
         is_ours = settings.postgres_is_embedded and not (stance is Stance.GUEST and engines.attached)
@@ -53,31 +54,27 @@ async def open_host(settings: Settings, *, role: str, stance: Stance = Stance.GU
             await migrations.upgrade(settings.database_url)
         else:
             (await migrations.check(settings.database_url)).require_current()
-        embedding = await embedding_model(settings)
-        container = make_container(settings, embedding)
+        container = make_container(settings)
         try:
-            await container.ports().vectors.prepare()
-            yield Host(settings=settings, engines=engines, container=container, embedding=embedding)
+            wanted = await _prepare(container.use_cases(), settings)
+            yield Host(settings=settings, engines=engines, container=container, wanted=wanted)
         finally:
             await close(container)
 
 
-async def embedding_model(settings: Settings) -> EmbeddingModel:
-    """Name and dimensions; a foreign server is asked for what no setting says."""
-    asked_for = settings.embedding_model or DEFAULT_MODEL
-    name = _model_name(asked_for)
-    if settings.embedding_dimensions is not None:
-        return EmbeddingModel(name=name, dimensions=settings.embedding_dimensions)
-    if settings.embedding_url is None:
-        raise LookupError("the embedding server has no address")
-    key = settings.embedding_api_key
-    client = HttpEmbedder(settings.embedding_url, model=asked_for, api_key=key.get_secret_value() if key else None)
+async def _prepare(use_cases: UseCases, settings: Settings) -> Recipe | EmbedderUnavailable:
+    """See that there is an index to ask."""
+    wanted: Recipe | EmbedderUnavailable
     try:
-        return EmbeddingModel(name=name, dimensions=await client.discover())
-    finally:
-        await client.aclose()
-
-
-def _model_name(asked_for: str) -> str:
-    """A folder's name carries a fingerprint of what lies in it."""
-    return find_model(asked_for).name if Path(asked_for).is_dir() else asked_for
+        wanted = await wanted_recipe(settings)
+    except EmbedderUnavailable as error:
+        wanted = error
+    try:
+        index = await use_cases.generations.live_now()
+    except VectorsUnavailable:
+        if isinstance(wanted, EmbedderUnavailable):
+            raise wanted from None
+        await use_cases.want_index(wanted, only_first=True)
+        index = await use_cases.generations.live_now()
+    await index.vectors.prepare()
+    return wanted

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,34 +10,58 @@ from typing import Final
 import structlog
 
 from adapters.postgres.worker import PostgresWorker, WorkerOptions
-from application.errors import Unavailable
+from application.errors import ApplicationError, EmbedderUnavailable, Unavailable
 from application.use_cases import UseCases
-from entrypoints.container import Container
+from domain.generations import Recipe
+from entrypoints.host import Host
 from entrypoints.keeping import ending_lost_answers
 
 TEND_EVERY: Final = 60.0  # seconds
+CHANGE_EVERY: Final = 2.0  # seconds
 SCHEDULE_EVERY: Final = 30  # times of these
 
 _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def working(container: Container) -> AsyncIterator[None]:
-    """Do jobs while the context lasts; leaving it finishes those under way, or hands them back."""
-    settings, use_cases = container.settings(), container.use_cases()
+async def working(host: Host) -> AsyncIterator[None]:
+    """Do jobs while the context lasts; leaving it finishes those under way, or hands them back.
+
+    Whoever works also sees to it that the index becomes the one that the settings ask for.
+    """
+    settings, use_cases = host.settings, host.use_cases
     url = settings.database_url
     if url is None:
         raise LookupError("Postgres has no address")
     worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
-    net = asyncio.create_task(_tend(use_cases))
+    beside = [asyncio.create_task(_tend(use_cases)), asyncio.create_task(_change_index(use_cases, host.wanted))]
     try:
         async with ending_lost_answers(use_cases.end_lost_answers):
             yield
     finally:
-        net.cancel()
+        for task in beside:
+            task.cancel()
         worker.stop()
-        await asyncio.gather(jobs, net, return_exceptions=True)
+        await asyncio.gather(jobs, *beside, return_exceptions=True)
+
+
+async def _change_index(use_cases: UseCases, wanted: Recipe | EmbedderUnavailable) -> None:
+    """Say once which index is wanted, then take every step towards it."""
+    if isinstance(wanted, EmbedderUnavailable):
+        _log.error("wanted_model_unusable", reason=wanted.message)
+    said = isinstance(wanted, EmbedderUnavailable)
+    while True:
+        started = time.monotonic()
+        try:
+            if not said and isinstance(wanted, Recipe):
+                await use_cases.want_index(wanted)
+                said = True
+            await use_cases.change_index()
+        except ApplicationError as error:
+            _log.warning("index_change_postponed", reason=error.slug)
+        # where there is much to look through, it is looked through less often
+        await asyncio.sleep(max(CHANGE_EVERY, 10 * (time.monotonic() - started)))
 
 
 async def _tend(use_cases: UseCases) -> None:
@@ -47,6 +72,8 @@ async def _tend(use_cases: UseCases) -> None:
             if turn % SCHEDULE_EVERY == 0:
                 await use_cases.schedule_reconciling()
                 await use_cases.idempotency.forget_old()
+                await use_cases.forget_sessions()
+                await use_cases.forget_room_events()
         except Unavailable as error:
             _log.warning("tending_postponed", reason=error.slug)
         else:

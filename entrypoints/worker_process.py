@@ -18,7 +18,7 @@ async def run() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with open_host(settings, role="worker", stance=Stance.CHILD) as host, working(host.container):
+    async with open_host(settings, role="worker", stance=Stance.CHILD) as host, working(host):
         await stop.wait()
 
 

@@ -26,8 +26,13 @@ class PreparedServer:
     key: str = field(repr=False)
 
 
-def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = ()) -> PreparedServer:
-    """The vector index over `directory`; `command` runs another server that takes the same arguments."""
+def qdrant(
+    directory: Path, *, log: Path, key: str, graph_from: int | None = None, command: tuple[str, ...] = ()
+) -> PreparedServer:
+    """The vector index over `directory`; `command` runs another server that takes the same arguments.
+
+    `graph_from`: points from which a collection gets a graph; None leaves it to the server.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -35,7 +40,7 @@ def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = (
     return _prepare(
         "qdrant",
         command or _module("qdrant", "embedded", "qdrant_server"),
-        ("--path", str(directory)),
+        ("--path", str(directory), *(() if graph_from is None else ("--graph-from", str(graph_from)))),
         ready_path="/readyz",
         log=log,
         key=key,
@@ -55,7 +60,7 @@ def embedding(
         (
             *(("--model", model) if model else ()),
             *(("--reranker", reranker) if reranker else ()),
-            *("--dtype", dtype),
+            *("--dtype", dtype, "--any"),
         ),
         ready_path=None,
         log=log,

@@ -20,6 +20,7 @@ class EngineOptions:
 
     embedding_model: str = ""  # a name or a folder; "": the one that the program brings
     embedding_dtype: str = "auto"
+    graph_from: int | None = None  # passages from which the index builds a graph; None: as the server has it
     reranker_model: str = ""  # a name or a folder of a cross-encoder; "": none
     attach_timeout: float = 60.0  # seconds to wait for an owner that is still starting or stopping
     qdrant_command: tuple[str, ...] = ()
@@ -97,6 +98,7 @@ class _Starter:
             self.layout.data(engine),
             log=self.layout.log(engine),
             key=self.secret.password(engine),
+            graph_from=self.options.graph_from,
             command=self.options.qdrant_command,
         )
         await self.supervisor.start(prepared.spec)

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import frozen
 
 from adapters.embedding.model import Kind
+from adapters.plain_http import PlainTransport
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Embedder, Vector
 
@@ -56,7 +57,7 @@ class HttpEmbedder(Embedder):
             base_url=base,
             headers=headers,
             timeout=httpx.Timeout(limits.passages, connect=limits.connect),
-            limits=httpx.Limits(max_connections=32, keepalive_expiry=60),
+            transport=PlainTransport(keepalive=60, max_connections=32),
             trust_env=False,
         )
         self._model = model
@@ -142,6 +143,7 @@ class HttpEmbedder(Embedder):
                 timeout=httpx.Timeout(seconds, connect=self._limits.connect),
             )
         _check(response)
+        self._check_model(response)
         vectors = _vectors(response)
         if len(vectors) != len(texts):
             raise EmbedderUnavailable(f"The embedding server gave {len(vectors)} vectors for {len(texts)} texts.")
@@ -149,6 +151,11 @@ class HttpEmbedder(Embedder):
         if any(len(vector) != dimensions for vector in vectors):
             raise EmbedderUnavailable(f"The embedding server's vectors do not have {dimensions} dimensions.")
         return vectors
+
+    def _check_model(self, response: httpx.Response) -> None:
+        """A name with a fingerprint is of our own server, where the folder may hold another model by now."""
+        if "@" in self._name and response.json().get("model") != self._name:
+            raise EmbedderUnavailable(f"The folder {self._model} no longer holds the model {self._name}.")
 
 
 @contextmanager

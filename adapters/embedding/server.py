@@ -1,4 +1,4 @@
-"""The embedding process: one model for all processes of this machine, over the OpenAI embeddings API.
+"""The embedding process: models for all processes of this machine, over the OpenAI embeddings API.
 
 It listens at once and answers 503 until the model is loaded; `GET /health` says how far it is. What a text is,
 a query or a passage, comes in the header ``X-Priority`` (passage when missing): queries overtake passages.
@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -26,9 +27,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters.embedding.cross_encoder import CrossEncoderModel, PairQueue
-from adapters.embedding.folder import DEFAULT_MODEL, find_model
+from adapters.embedding.folder import DEFAULT_MODEL, ModelFolder, find_model
 from adapters.embedding.model import Kind, SentenceTransformerModel, Vectors
 from adapters.embedding.queue import ModelQueue, QueueFull
+from adapters.embedding.shelf import ModelShelf, ServedModel
 from application.errors import ApplicationError, EmbedderUnavailable
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,7 @@ KEY_VARIABLE: Final = "READINGROOM_ENGINE_KEY"
 MAX_TEXTS: Final = 2048  # as OpenAI's own service
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _STOP_SECONDS: Final = 3
+_TIDY_SECONDS: Final = 60
 
 
 class Refused(Exception):
@@ -70,34 +73,22 @@ class EmbeddingRequest:
     """The body of ``POST /v1/embeddings``, checked."""
 
     texts: Sequence[str]
-    model: str
+    model: ServedModel
     base64: bool
     kind: Kind
 
 
 class EmbeddingServer:
-    """The HTTP face of a `ModelQueue`. Requests need ``Authorization: Bearer <key>``, except ``/health``.
+    """The HTTP face of models. Requests need ``Authorization: Bearer <key>``, except ``/health``.
 
-    A request may name the model `name`, or `alias`, which is what the server was told to load. With `pairs` it answers
-    ``POST /v1/rerank`` too, as Jina's and Cohere's services do.
+    With `pairs` it answers ``POST /v1/rerank`` too, as Jina's and Cohere's services do.
     """
 
-    def __init__(
-        self,
-        queue: ModelQueue,
-        *,
-        key: str,
-        name: str,
-        dimensions: int,
-        alias: str | None = None,
-        pairs: PairQueue | None = None,
-    ) -> None:
-        self._queue = queue
+    def __init__(self, shelf: ModelShelf, *, key: str, pairs: PairQueue | None = None) -> None:
+        self._shelf = shelf
+        self._first = shelf.first
         self._pairs = pairs
         self._key = key.encode()
-        self._name = name
-        self._names = (None, name, alias)  # as `model` of a request
-        self._dimensions = dimensions
 
     def app(self) -> Starlette:
         """The ASGI application; its lifespan loads the model and lets it go."""
@@ -126,7 +117,7 @@ class EmbeddingServer:
         finally:
             work.cancel()
             gone.cancel()
-        return Response(_answer(vectors, asked, tokens, self._name), media_type="application/json")
+        return Response(_answer(vectors, asked, tokens, asked.model.name), media_type="application/json")
 
     async def rerank(self, request: Request) -> Response:
         """``POST /v1/rerank``: the score of each document, best first."""
@@ -148,23 +139,27 @@ class EmbeddingServer:
         return JSONResponse({"results": [{"index": index, "relevance_score": scores[index]} for index in order]})
 
     async def models(self, request: Request) -> Response:
-        """``GET /v1/models``: the one model."""
+        """``GET /v1/models``: those that are loaded."""
         self._authorise(request)
-        model = {"id": self._name, "object": "model", "owned_by": "local", "dimensions": self._dimensions}
-        return JSONResponse({"object": "list", "data": [model]})
+        models = [
+            {"id": each.name, "object": "model", "owned_by": "local", "dimensions": each.dimensions}
+            for each in self._shelf
+        ]
+        return JSONResponse({"object": "list", "data": models})
 
     async def health(self, _request: Request) -> Response:
-        """``GET /health``: 200 when ready, 503 while loading or after that failed."""
-        about: dict[str, Any] = {"model": self._name, "dimensions": self._dimensions}
-        if self._queue.failure is not None:
-            return JSONResponse(about | {"status": "failed", "reason": self._queue.failure.message}, 503)
-        if self._queue.model is None:
+        """``GET /health``: 200 when the first model is ready, 503 while loading or after that failed."""
+        queue = self._first.queue
+        about: dict[str, Any] = {"model": self._first.name, "dimensions": self._first.dimensions}
+        if queue.failure is not None:
+            return JSONResponse(about | {"status": "failed", "reason": queue.failure.message}, 503)
+        if queue.model is None:
             return JSONResponse(about | {"status": "loading"}, 503, headers={"Retry-After": "1"})
-        return JSONResponse(about | {"status": "ready", "dtype": self._queue.model.dtype})
+        return JSONResponse(about | {"status": "ready", "dtype": queue.model.dtype})
 
     async def _embed(self, asked: EmbeddingRequest) -> tuple[Vectors, int]:
         try:
-            return await self._queue.embed(asked.texts, asked.kind)
+            return await asked.model.queue.embed(asked.texts, asked.kind)
         except QueueFull as error:
             raise Refused(429, error.message, code="queue_full", after=error.retry_after) from error
         except ApplicationError as error:
@@ -188,28 +183,43 @@ class EmbeddingServer:
             raise Refused(400, "Only strings are embedded here; arrays of tokens are not taken.", param="input")
         if len(texts) > MAX_TEXTS:
             raise Refused(400, f"Give at most {MAX_TEXTS} texts at a time.", param="input")
-        if body.get("model") not in self._names:
-            raise Refused(404, f"The model here is {self._name}.", param="model", code="model_not_found")
-        if body.get("dimensions") not in (None, self._dimensions):
-            raise Refused(400, f"The model gives {self._dimensions} dimensions.", param="dimensions")
+        model = self._model(body.get("model"))
+        if body.get("dimensions") not in (None, model.dimensions):
+            raise Refused(400, f"The model gives {model.dimensions} dimensions.", param="dimensions")
         encoding = body.get("encoding_format", "float")
         if encoding not in ("float", "base64"):
             raise Refused(400, "Use float or base64.", param="encoding_format")
         priority = request.headers.get("x-priority", "passage")
         kind: Kind = "query" if priority == "query" else "passage"
-        return EmbeddingRequest(texts=texts, model=self._name, base64=encoding == "base64", kind=kind)
+        return EmbeddingRequest(texts=texts, model=model, base64=encoding == "base64", kind=kind)
+
+    def _model(self, asked: object) -> ServedModel:
+        try:
+            found = self._shelf.get(asked)
+        except EmbedderUnavailable as error:
+            raise Refused(404, error.message, param="model", code="model_not_found") from error
+        if found is None:
+            raise Refused(404, f"The model here is {self._first.name}.", param="model", code="model_not_found")
+        return found
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self._queue.start()
+        self._first.queue.start()
         if self._pairs is not None:
             self._pairs.start()
+        tidying = asyncio.create_task(self._tidy())
         try:
             yield
         finally:
-            self._queue.stop()
+            tidying.cancel()
+            self._shelf.stop()
             if self._pairs is not None:
                 self._pairs.stop()
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            self._shelf.tidy()
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -261,7 +271,7 @@ def _answer(vectors: Vectors, asked: EmbeddingRequest, tokens: int, name: str) -
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; 0 after a clean stop, 2 with one line when it cannot start."""
-    parser = argparse.ArgumentParser(description="Serves one embedding model over the OpenAI embeddings API.")
+    parser = argparse.ArgumentParser(description="Serves embedding models over the OpenAI embeddings API.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="sentence-transformers folder or name")
@@ -269,28 +279,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--threads", type=int, default=None, help="how many batches at a time, a core each; all cores when missing"
     )
+    parser.add_argument(
+        "--any", action="store_true", help="others too, by name, when they are asked for; and start without the first"
+    )
     parser.add_argument("--reranker", default="", help="a cross-encoder's folder or name; none when missing")
     options = parser.parse_args(arguments)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
         return _say(f"{KEY_VARIABLE} must hold the key that clients send.")
+
+    def load(model: str) -> ModelQueue:
+        return ModelQueue(lambda: SentenceTransformerModel(model, dtype=options.dtype), workers=options.threads)
+
     try:
         folder = find_model(options.model)
-        if options.reranker:
+        if options.reranker and not options.any:
             find_model(options.reranker)
     except EmbedderUnavailable as error:
-        return _say(error.message)
+        if not options.any:
+            return _say(error.message)
+        _say(error.message)
+        folder = ModelFolder(name=options.model, path=Path(options.model), dimensions=0)
 
     import uvicorn
 
-    def load() -> SentenceTransformerModel:
-        return SentenceTransformerModel(options.model, dtype=options.dtype)
-
-    queue = ModelQueue(load, workers=options.threads)
+    first = ServedModel(name=folder.name, called=options.model, dimensions=folder.dimensions, queue=load(options.model))
+    shelf = ModelShelf(first, find=find_model, load=load) if options.any else ModelShelf(first)
     pairs = PairQueue(lambda: CrossEncoderModel(options.reranker)) if options.reranker else None
-    server = EmbeddingServer(
-        queue, key=key, name=folder.name, dimensions=folder.dimensions, alias=options.model, pairs=pairs
-    )
+    server = EmbeddingServer(shelf, key=key, pairs=pairs)
     config = uvicorn.Config(
         server.app(),
         host=options.host,

@@ -14,6 +14,7 @@ from adapters.postgres.queue_schema import queries_on
 from adapters.postgres.session import Session
 from application.ports.jobs import (
     AnyJob,
+    BuildDocument,
     DescribeDocument,
     EraseDeleted,
     EraseDocument,
@@ -26,6 +27,7 @@ from application.ports.jobs import (
 
 KINDS: Final[dict[str, Callable[..., AnyJob]]] = {
     "ingest_document": IngestDocument,
+    "build_document": BuildDocument,
     "remove_old_revisions": RemoveOldRevisions,
     "erase_document": EraseDocument,
     "describe_document": DescribeDocument,
@@ -36,11 +38,22 @@ KINDS: Final[dict[str, Callable[..., AnyJob]]] = {
 }
 _NAMES: dict[Callable[..., AnyJob], str] = {kind: name for name, kind in KINDS.items()}
 
+# Of jobs of which one is enough, running or waiting: what makes two of them equal
+_KEYS: Final[dict[type[AnyJob], tuple[str, ...]]] = {
+    IngestDocument: ("ingest", "document_id", "revision"),
+    BuildDocument: ("build", "document_id", "revision", "generation"),
+    RemoveOldRevisions: ("remove_old", "document_id", "live_revision"),
+    EraseDocument: ("erase", "document_id"),
+    ReindexWorkspace: ("reindex", "workspace_id"),
+    ReconcileWorkspace: ("reconcile", "workspace_id"),
+}
+
 # What readers wait for goes first; among files the small ones, so that a thousand pages do not hold up a memo.
 _AT_ONCE = 100
 _TENDING = 60
 _SIZE_BANDS = ((256 * 1024, 50), (2 * 1024**2, 40), (16 * 1024**2, 30))  # (bytes, priority)
 _LARGE = 20
+_BUILDING = 10  # nobody waits for it: searches have the index before
 
 
 class PostgresJobQueue:
@@ -54,9 +67,7 @@ class PostgresJobQueue:
         if not jobs:
             return
         with translated():
-            pooled = await self._session.connection.get_raw_connection()
-            connection: Any = pooled.driver_connection  # asyncpg's own, inside SQLAlchemy's transaction
-            await queries_on(AsyncpgDriver(connection)).enqueue(
+            await queries_on(AsyncpgDriver(self._session.transaction.driver)).enqueue(
                 [_NAMES[type(job)] for job in jobs],
                 [encode(job) for job in jobs],
                 [priority(job) for job in jobs],
@@ -85,6 +96,8 @@ def priority(job: AnyJob) -> int:
     """Higher goes first."""
     if isinstance(job, ReindexWorkspace | ReconcileWorkspace):
         return _TENDING
+    if isinstance(job, BuildDocument):
+        return _BUILDING
     if not isinstance(job, IngestDocument):
         return _AT_ONCE
     return next((rank for limit, rank in _SIZE_BANDS if job.size <= limit), _LARGE)
@@ -95,19 +108,10 @@ def dedupe_key(job: AnyJob) -> str | None:
 
     None where one that runs already may have read the rows before the change that asks for another.
     """
-    match job:
-        case IngestDocument(document_id=document_id, revision=revision):
-            return f"ingest/{document_id}/{revision}"
-        case RemoveOldRevisions(document_id=document_id, live_revision=revision):
-            return f"remove_old/{document_id}/{revision}"
-        case EraseDocument(document_id=document_id):
-            return f"erase/{document_id}"
-        case ReindexWorkspace(workspace_id=workspace_id):
-            return f"reindex/{workspace_id}"
-        case ReconcileWorkspace(workspace_id=workspace_id):
-            return f"reconcile/{workspace_id}"
-        case DescribeDocument() | EraseDeleted() | EraseWorkspace():
-            return None
+    if type(job) not in _KEYS:
+        return None
+    prefix, *fields = _KEYS[type(job)]
+    return "/".join((prefix, *(str(getattr(job, field)) for field in fields)))
 
 
 def _plain(_instance: object, _attribute: object, value: Any) -> Any:

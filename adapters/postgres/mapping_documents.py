@@ -74,7 +74,7 @@ def document_from(row: RowMapping) -> Document:
     )
 
 
-def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
+def chunk_values(chunk: Chunk, workspace_id: WorkspaceId, generation: int) -> Values:
     return {
         "id": chunk.id,
         "workspace_id": workspace_id,
@@ -90,6 +90,7 @@ def chunk_values(chunk: Chunk, workspace_id: WorkspaceId) -> Values:
         "token_count": chunk.token_count,
         "boxes": boxes_to_json(chunk.boxes),
         "page_starts": [list(start) for start in chunk.page_starts],
+        "generation": generation,
     }
 
 
@@ -111,7 +112,9 @@ def chunk_from(row: RowMapping) -> Chunk:
     )
 
 
-def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> Values:
+def page_values(
+    page: Page, text: str, *, workspace_id: WorkspaceId, document_id: DocumentId, revision: int, generation: int
+) -> Values:
     return {
         "workspace_id": workspace_id,
         "document_id": document_id,
@@ -123,6 +126,7 @@ def page_values(page: Page, text: str, *, workspace_id: WorkspaceId, document_id
         "height": page.height,
         "spans": [[span.char_from, span.char_to, *span.bbox] for span in page.spans],
         "text": text,
+        "generation": generation,
     }
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
@@ -100,7 +101,9 @@ spent_tokens = Table(
     metadata,
     Column("token_hash", LargeBinary, nullable=False),
     Column("session_id", Uuid, ForeignKey("login_sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("spent_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("token_hash", "session_id"),
+    Index("ix_spent_tokens_spent_at", "spent_at"),
 )
 
 workspaces = Table(
@@ -296,7 +299,8 @@ chunks = Table(
     Column("token_count", Integer, nullable=False),
     Column("boxes", JSONB, nullable=False),  # [[page, [[left, top, right, bottom], …]], …]
     Column("page_starts", JSONB, nullable=False),  # [[page, code point in text], …]
-    UniqueConstraint("document_id", "revision", "ordinal"),
+    Column("generation", Integer, nullable=False, server_default=text("1")),  # of the index
+    UniqueConstraint("document_id", "revision", "generation", "ordinal"),
     ForeignKeyConstraint(
         ["workspace_id", "document_id"], ["documents.workspace_id", "documents.id"], ondelete="CASCADE"
     ),
@@ -315,7 +319,8 @@ pages = Table(
     Column("height", Float, nullable=False),
     Column("spans", JSONB, nullable=False),  # [[from, to, left, top, right, bottom], …]
     _text("text"),
-    PrimaryKeyConstraint("document_id", "revision", "number"),
+    Column("generation", Integer, nullable=False, server_default=text("1")),  # of the index
+    PrimaryKeyConstraint("document_id", "revision", "generation", "number"),
     ForeignKeyConstraint(
         ["workspace_id", "document_id"], ["documents.workspace_id", "documents.id"], ondelete="CASCADE"
     ),

@@ -24,6 +24,17 @@ class DocumentSort(StrEnum):
     NEWEST = "-created_at"
     OLDEST = "created_at"
     TITLE = "title"
+    TITLE_DOWN = "-title"
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether what is greatest comes first."""
+        return self.value.startswith("-")
+
+    @property
+    def is_by_title(self) -> bool:
+        """By title in any case, else by age."""
+        return self.value.removeprefix("-") == "title"
 
 
 @frozen(kw_only=True)
@@ -56,7 +67,7 @@ class DocumentState:
     revision: int
     live_revision: int | None
     chunk_count: int  # as its row says
-    live_chunks: int  # rows of the live revision
+    live_chunks: int  # rows of the live revision in the live generation of the index
     old_chunks: int  # rows of other revisions
     file_key: str
     is_deleted: bool
@@ -151,15 +162,25 @@ class LivePassage:
 
 
 class Passages(Protocol):
-    """Chunks and pages."""
+    """Chunks and pages, by generation of the index. What is read in order is of the live one."""
 
     async def replace(
-        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+        self,
+        document_id: DocumentId,
+        revision: int,
+        chunks: Sequence[Chunk],
+        pages: Sequence[tuple[Page, str]],
+        *,
+        generation: int = 1,
     ) -> None:
-        """Store a revision's chunks, and its pages each with its text, in place of what was there for it.
+        """Store a revision's chunks, and its pages each with its text, in place of what the generation had of it.
 
         `ConcurrentChange` when the document's row is gone.
         """
+        ...
+
+    async def copy_pages(self, document_id: DocumentId, revision: int, *, generation: int) -> None:
+        """Give a generation the live one's pages of a revision."""
         ...
 
     async def live(
@@ -174,6 +195,10 @@ class Passages(Protocol):
         """In reading order, from the ordinal after `after`."""
         ...
 
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them, in the same revision; in no order, each once."""
+        ...
+
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         """One page with its text."""
         ...
@@ -181,7 +206,7 @@ class Passages(Protocol):
     async def of_documents(
         self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
     ) -> list[Chunk]:
-        """Chunks of all their revisions, by id, from the one after `after`."""
+        """Chunks of all their revisions and generations, by id, from the one after `after`."""
         ...
 
     async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:

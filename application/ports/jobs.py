@@ -67,8 +67,18 @@ class EraseWorkspace(Job):
     """Take a deleted workspace out of index, database and file store. Never dropped for an equal one."""
 
 
+@frozen(kw_only=True)
+class BuildDocument(Job):
+    """Bring a live revision into the generation of the index that is being built."""
+
+    document_id: DocumentId
+    revision: int
+    generation: int
+
+
 AnyJob = (
     IngestDocument
+    | BuildDocument
     | RemoveOldRevisions
     | EraseDocument
     | DescribeDocument

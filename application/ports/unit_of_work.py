@@ -6,6 +6,7 @@ from typing import Protocol, Self
 from application.ports.accounts import ApiKeys, Invitations
 from application.ports.audit import AuditLog
 from application.ports.document_repositories import Documents, Erasures, Passages
+from application.ports.generations import GenerationRecords
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.jobs import JobQueue
 from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
@@ -32,6 +33,7 @@ class UnitOfWork(Protocol):
     collections: Collections
     documents: Documents
     erasures: Erasures
+    generations: GenerationRecords
     passages: Passages
     conversations: Conversations
     messages: Messages

@@ -9,8 +9,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from adapters.embedded.errors import EngineError
-from application.errors import ApplicationError
+from application.errors import ApplicationError, EmbedderUnavailable
+from application.index_changes import IndexState
 from application.use_cases import UseCases
+from domain.generations import Recipe
 from entrypoints.cli.output import out
 from entrypoints.host import open_host
 from entrypoints.settings import Settings, mask_url, unknown_variables
@@ -40,21 +42,45 @@ async def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
     checks = [_variables(), _disk(settings)]
     try:
         async with open_host(settings, role="doctor") as host:
+            index = await host.use_cases.show_index()
+            recipe = index.live.recipe
             where = {
                 "postgres": mask_url(host.settings.database_url or ""),
                 "redis": mask_url(host.settings.redis_url or ""),
                 "qdrant": host.settings.qdrant_url or "",
                 "files": str(host.settings.blob_root or host.settings.blob_url),
-                "embedding": f"{host.embedding.name}, {host.embedding.dimensions} dimensions",
+                "embedding": f"{recipe.name}, {recipe.dimensions} dimensions",
                 "model": settings.answers_by,
             }
             for name, ping in host.container.health().items():
                 wait = WARM_UP if name == "embedding" else 0.0
                 checks.append(await _pinged(name, ping, where[name], patience=wait))
+            checks.append(_index(index, host.wanted))
             checks += await _compared(host.use_cases, repair=repair)
     except (ApplicationError, EngineError) as error:
         checks.append(Check(name="engines", good=False, detail=str(error)))
     return checks
+
+
+def _index(state: IndexState, wanted: Recipe | EmbedderUnavailable) -> Check:
+    """Which index is asked, how far its successor has come, and what keeps it from coming."""
+    detail = told(state)
+    if isinstance(wanted, EmbedderUnavailable):
+        return Check(name="index", good=False, detail=f"{detail}; the wanted model cannot be used: {wanted.message}")
+    if state.building is None and not state.live.recipe.gives_the_same(wanted):
+        detail += f"; {wanted.name} is wanted: a worker begins with it when it starts"
+    return Check(name="index", good=state.building is None or state.building.problem is None, detail=detail)
+
+
+def told(state: IndexState) -> str:
+    """A line about the index."""
+    line = f"generation {state.live.number}, {state.live.recipe.name}"
+    if state.building is not None:
+        line += f"; generation {state.building.number}, {state.building.recipe.name}, is being built beside it: "
+        line += f"{state.built} of {state.documents} documents"
+        if state.building.problem is not None:
+            line += f", and does not go on: {state.building.problem}"
+    return line
 
 
 async def _compared(use_cases: UseCases, *, repair: bool) -> list[Check]:

@@ -13,7 +13,7 @@ def serve_embeddings(settings: Settings, *, host: str, port: int) -> int:
         complain("READINGROOM_EMBEDDING_API_KEY: required here; it is the key that clients must send")
         return WRONG_USE
     os.environ[server.KEY_VARIABLE] = settings.embedding_api_key.get_secret_value()
-    arguments = ["--host", host, "--port", str(port), "--dtype", settings.embedding_dtype]
+    arguments = ["--host", host, "--port", str(port), "--dtype", settings.embedding_dtype, "--any"]
     if settings.embedding_model is not None:
         arguments += ["--model", settings.embedding_model]
     if settings.reranker_model is not None:

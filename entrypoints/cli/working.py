@@ -28,7 +28,7 @@ async def run_worker_until_stopped(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with open_host(settings, role="worker") as host, working(host.container):
+    async with open_host(settings, role="worker") as host, working(host):
         note("Working; Ctrl-C stops.")
         await stop.wait()
 
@@ -56,7 +56,7 @@ async def backend(
             return
         host = await stack.enter_async_context(open_host(settings, role=role))
         if with_worker:
-            await stack.enter_async_context(working(host.container))
+            await stack.enter_async_context(working(host))
         yield await _acting_locally(host, workspace)
 
 

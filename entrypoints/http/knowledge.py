@@ -3,11 +3,11 @@
 from time import perf_counter
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
 
 from application import knowledge
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.document_resources import SearchOut, search_view
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.routing import WORKSPACE, about
 from entrypoints.http.schemas import SearchBody
 

@@ -6,7 +6,7 @@ published document instead.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from application.authentication import Profile
 from application.login_sessions import TokenPair
@@ -141,13 +141,33 @@ class EngineOut(Resource):
 
     state: Literal["up", "down"]
     needed: bool
+    answers: str | None = Field(default=None, description="Of the model alone: who answers.")
+
+
+class IndexChangeOut(Resource):
+    """An index that is being built to take the present one's place."""
+
+    generation: int
+    model: str
+    documents_built: int
+    documents: int
+    problem: str | None
+
+
+class IndexOut(Resource):
+    """The index that searches ask."""
+
+    generation: int
+    model: str
+    change: IndexChangeOut | None
 
 
 class ReadyOut(Resource):
-    """Each engine's state by name."""
+    """Each engine's state by name, and which index is asked; null when the database cannot tell."""
 
     ready: bool
     engines: dict[str, EngineOut]
+    index: IndexOut | None
 
 
 class HealthOut(Resource):

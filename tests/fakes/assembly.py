@@ -13,11 +13,13 @@ from application.use_cases import Policy, Ports, UseCases
 from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
 from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
+from tests.fakes.database import GENERATIONS
+from tests.fakes.generations import FIRST, FakeIndexes
 from tests.fakes.jobs import MemoryWorker
 from tests.fakes.live import MemoryBus
 from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
-from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser, FakeTokenCounter
+from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser
 from tests.fakes.presence import MemoryPresence
 from tests.fakes.reranking import FakeReranker
 from tests.fakes.runs import FakeRuns
@@ -46,7 +48,12 @@ class Assembly:
     live: MemoryBus = field(factory=MemoryBus)
     presence: MemoryPresence = field()
     log: RecordedLog = field(factory=RecordedLog)
+    indexes: FakeIndexes = field()
     use_cases: UseCases = field(init=False)
+
+    @indexes.default
+    def _of_the_fakes(self) -> FakeIndexes:
+        return FakeIndexes(embedder=self.embedder, vectors=self.vectors)
 
     @presence.default
     def _on_the_bus(self) -> MemoryPresence:
@@ -54,6 +61,7 @@ class Assembly:
 
     @use_cases.default
     def _assembled(self) -> UseCases:
+        self.begin.database.table(GENERATIONS).setdefault(FIRST.number, FIRST)
         return assemble(self.ports(), self.policy)
 
     def ports(self) -> Ports:
@@ -63,12 +71,9 @@ class Assembly:
             files=LocalFiles(self.root),
             media_types=FakeMediaTypes(),
             parser=self.parser,
-            tokens_of_text=FakeTokenCounter(),
             languages=FakeLanguages(),
-            embedder=self.embedder,
-            embeddings=self.embedder,
+            indexes=self.indexes,
             reranker=self.reranker,
-            vectors=self.vectors,
             model=self.model,
             run_log=self.run_log,
             news=self.news,

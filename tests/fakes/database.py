@@ -22,7 +22,7 @@ Row = TypeVar("Row")
 USERS, SESSIONS, WORKSPACES, MEMBERSHIPS = "users", "login_sessions", "workspaces", "memberships"
 COLLECTIONS, READERS, DOCUMENTS = "collections", "collection_members", "documents"
 API_KEYS, INVITATIONS = "api_keys", "invitations"
-ERASURES = "erasures"
+ERASURES, GENERATIONS = "erasures", "index_generations"
 CHUNKS, PAGES, CONVERSATIONS, MESSAGES, RUNS = "chunks", "pages", "conversations", "messages", "answer_runs"
 FEEDBACK, USAGE = "feedback", "usage"
 ROOMS, ROOM_MEMBERS, ROOM_EVENTS = "rooms", "room_members", "room_events"
@@ -34,6 +34,7 @@ class StoredChunk:
 
     workspace_id: WorkspaceId
     chunk: Chunk
+    generation: int = 1
 
 
 @frozen
@@ -45,6 +46,7 @@ class StoredPage:
     revision: int
     page: Page
     text: str
+    generation: int = 1
 
 
 @frozen
@@ -133,6 +135,12 @@ class FakeTransaction:
             raise PermissionError(f"{table} of another workspace")
         self._writes[table, key] = _copy(row)
 
+    def put_shared(self, table: str, key: Hashable, row: Any) -> None:
+        """Write a row that belongs to no workspace."""
+        if self.workspace_id is not None:
+            raise PermissionError(f"{table} belongs to no workspace")
+        self.put(table, key, row)
+
     def delete(self, table: str, key: Hashable) -> None:
         """Remove a row."""
         self._writes[table, key] = None
@@ -202,7 +210,7 @@ class FakeTransaction:
         return [row for row in merged.values() if row is not None]
 
     def _may_see(self, table: str, row: Any) -> bool:
-        if self.workspace_id is None:
+        if self.workspace_id is None or table == GENERATIONS:
             return True
         if table == USERS:
             return any(member.user_id == row.id for member in self.rows(MEMBERSHIPS))

@@ -9,7 +9,6 @@ from attrs import evolve
 from application.errors import ConcurrentChange
 from application.ports.document_repositories import (
     DocumentQuery,
-    DocumentSort,
     DocumentState,
     DocumentTotals,
     LivePassage,
@@ -17,6 +16,7 @@ from application.ports.document_repositories import (
 from application.ports.jobs import IngestDocument
 from domain.documents import Document, DocumentStatus, Stage
 from domain.erasure import Erasure
+from domain.generations import Generation, GenerationState
 from domain.ids import (
     ChunkId,
     CollectionId,
@@ -28,7 +28,9 @@ from tests.fakes.database import (
     CHUNKS,
     DOCUMENTS,
     ERASURES,
+    GENERATIONS,
     PAGES,
+    FakeTransaction,
     StoredChunk,
     StoredPage,
     unique_values,
@@ -85,14 +87,13 @@ class FakeDocuments(FakeRepository):
             for one in self._rows.rows(DOCUMENTS)
             if one.workspace_id == workspace_id and not one.is_deleted and _fits(one, query)
         ]
-        by_title = query.sort is DocumentSort.TITLE
         page = self._page(
             DOCUMENTS,
             rows,
             after=after,
             limit=limit,
-            key=title_key if by_title else created_at,
-            newest_first=query.sort is DocumentSort.NEWEST,
+            key=title_key if query.sort.is_by_title else created_at,
+            newest_first=query.sort.is_descending,
         )
         return [self._rows.saw(one) for one in page]
 
@@ -118,7 +119,7 @@ class FakeDocuments(FakeRepository):
     async def inventory(
         self, workspace_id: WorkspaceId, *, limit: int, after: DocumentId | None = None
     ) -> list[DocumentState]:
-        chunks = [stored.chunk for stored in self._rows.rows(CHUNKS)]
+        stored, live = list(self._rows.rows(CHUNKS)), live_generation(self._rows)
         rows = sorted((one for one in self._rows.rows(DOCUMENTS) if one.workspace_id == workspace_id), key=_by_id)
         return [
             DocumentState(
@@ -127,8 +128,11 @@ class FakeDocuments(FakeRepository):
                 revision=one.revision,
                 live_revision=one.live_revision,
                 chunk_count=one.chunk_count,
-                live_chunks=sum((c.document_id, c.revision) == (one.id, one.live_revision) for c in chunks),
-                old_chunks=sum(c.document_id == one.id and c.revision != one.live_revision for c in chunks),
+                live_chunks=sum(
+                    (s.chunk.document_id, s.chunk.revision, s.generation) == (one.id, one.live_revision, live)
+                    for s in stored
+                ),
+                old_chunks=sum(s.chunk.document_id == one.id and s.chunk.revision != one.live_revision for s in stored),
                 file_key=one.file_key,
                 is_deleted=one.is_deleted,
                 updated_at=one.updated_at,
@@ -175,6 +179,16 @@ def _fits(document: Document, query: DocumentQuery) -> bool:
     )
 
 
+def _place(page: StoredPage) -> tuple[UUID, int, int, int]:
+    return page.document_id, page.revision, page.generation, page.page.number
+
+
+def live_generation(rows: FakeTransaction) -> int:
+    """The number of the live one, 1 before the first is recorded."""
+    live: Generation | None = rows.first(GENERATIONS, lambda one: one.state is GenerationState.LIVE)
+    return live.number if live else 1
+
+
 class FakeErasures(FakeRepository):
     async def add(self, erasures: Sequence[Erasure]) -> None:
         for erasure in erasures:
@@ -188,18 +202,31 @@ class FakeErasures(FakeRepository):
 
 class FakePassages(FakeRepository):
     async def replace(
-        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+        self,
+        document_id: DocumentId,
+        revision: int,
+        chunks: Sequence[Chunk],
+        pages: Sequence[tuple[Page, str]],
+        *,
+        generation: int = 1,
     ) -> None:
         await self._rows.lock(DOCUMENTS, document_id)
         document: Document | None = self._by_id(DOCUMENTS, document_id)
         if document is None:
             raise ConcurrentChange("the document is gone")
-        self._drop(document_id, lambda stored: stored == revision)
+        self._drop(document_id, lambda of, in_generation: (of, in_generation) == (revision, generation))
         for chunk in chunks:
-            self._rows.put(CHUNKS, chunk.id, StoredChunk(document.workspace_id, chunk))
+            self._rows.put(CHUNKS, chunk.id, StoredChunk(document.workspace_id, chunk, generation))
         for page, text in pages:
-            stored = StoredPage(document.workspace_id, document_id, revision, page, text)
-            self._rows.put(PAGES, (document_id, revision, page.number), stored)
+            stored = StoredPage(document.workspace_id, document_id, revision, page, text, generation)
+            self._rows.put(PAGES, _place(stored), stored)
+
+    async def copy_pages(self, document_id: DocumentId, revision: int, *, generation: int) -> None:
+        live = live_generation(self._rows)
+        for stored in list(self._rows.rows(PAGES)):
+            if (stored.document_id, stored.revision, stored.generation) == (document_id, revision, live):
+                copied = evolve(stored, generation=generation)
+                self._rows.put(PAGES, _place(copied), copied)
 
     async def live(
         self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
@@ -230,20 +257,25 @@ class FakePassages(FakeRepository):
     async def of_document(
         self, document_id: DocumentId, revision: int, *, limit: int, after: int | None = None
     ) -> list[Chunk]:
+        live = live_generation(self._rows)
         chunks = [
             stored.chunk
             for stored in self._rows.rows(CHUNKS)
             if stored.chunk.document_id == document_id
             and stored.chunk.revision == revision
+            and stored.generation == live
             and (after is None or stored.chunk.ordinal > after)
         ]
         return sorted(chunks, key=lambda chunk: chunk.ordinal)[:limit]
 
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        places = {(one.document_id, one.revision, one.ordinal + step) for one in chunks for step in (-1, 1)}
+        stored = [row.chunk for row in self._rows.rows(CHUNKS)]
+        return [one for one in stored if (one.document_id, one.revision, one.ordinal) in places]
+
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
-        found: StoredPage | None = self._rows.first(
-            PAGES,
-            lambda stored: (stored.document_id, stored.revision, stored.page.number) == (document_id, revision, number),
-        )
+        place = (document_id, revision, live_generation(self._rows), number)
+        found: StoredPage | None = self._rows.first(PAGES, lambda stored: _place(stored) == place)
         return (found.page, found.text) if found else None
 
     async def of_documents(
@@ -254,18 +286,19 @@ class FakePassages(FakeRepository):
 
     async def remove_all(self, document_ids: Sequence[DocumentId]) -> None:
         for document_id in document_ids:
-            self._drop(document_id, lambda _: True)
+            self._drop(document_id, lambda _revision, _generation: True)
 
     async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
-        return self._drop(document_id, lambda stored: before_revision is None or stored < before_revision)
+        return self._drop(document_id, lambda stored, _: before_revision is None or stored < before_revision)
 
-    def _drop(self, document_id: DocumentId, of_revision: Callable[[int], bool]) -> int:
+    def _drop(self, document_id: DocumentId, is_meant: Callable[[int, int], bool]) -> int:
+        """`is_meant` is asked about revision and generation."""
         removed = 0
         for stored in list(self._rows.rows(PAGES)):
-            if stored.document_id == document_id and of_revision(stored.revision):
-                self._rows.delete(PAGES, (document_id, stored.revision, stored.page.number))
+            if stored.document_id == document_id and is_meant(stored.revision, stored.generation):
+                self._rows.delete(PAGES, _place(stored))
         for stored in list(self._rows.rows(CHUNKS)):
-            if stored.chunk.document_id == document_id and of_revision(stored.chunk.revision):
+            if stored.chunk.document_id == document_id and is_meant(stored.chunk.revision, stored.generation):
                 self._rows.delete(CHUNKS, stored.chunk.id)
                 removed += 1
         return removed

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from application.calls import current_call
 from application.ports.accounts import ApiKeys, Invitations
 from application.ports.document_repositories import Documents, Erasures, Passages
+from application.ports.generations import GenerationRecords
 from application.ports.jobs import JobQueue
 from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
 from application.ports.rooms import Rooms
@@ -19,6 +20,7 @@ from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.audit import FakeAuditLog
 from tests.fakes.database import FakeDatabase, FakeTransaction
 from tests.fakes.document_repositories import FakeDocuments, FakeErasures, FakePassages
+from tests.fakes.generations import FakeGenerations
 from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.repositories import (
@@ -45,6 +47,7 @@ class FakeUnitOfWork:
     collections: Collections
     documents: Documents
     erasures: Erasures
+    generations: GenerationRecords
     passages: Passages
     conversations: Conversations
     messages: Messages
@@ -63,6 +66,7 @@ class FakeUnitOfWork:
         self.collections = FakeCollections(transaction)
         self.documents = FakeDocuments(transaction)
         self.erasures = FakeErasures(transaction)
+        self.generations = FakeGenerations(transaction)
         self.passages = FakePassages(transaction)
         self.conversations = FakeConversations(transaction)
         self.messages = FakeMessages(transaction)

@@ -6,13 +6,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ScalarSelect, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
+from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import document_from, document_values
 from adapters.postgres.mapping_values import fold
 from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
 from application.errors import AlreadyExists
-from application.ports.document_repositories import DocumentQuery, DocumentSort, DocumentState, DocumentTotals
+from application.ports.document_repositories import DocumentQuery, DocumentState, DocumentTotals
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 
@@ -97,9 +98,9 @@ class PostgresDocuments:
         self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """A page in the query's order, ties by id."""
-        key = documents.c.title_key if query.sort is DocumentSort.TITLE else documents.c.created_at
+        key = documents.c.title_key if query.sort.is_by_title else documents.c.created_at
         keys = (key, documents.c.id)
-        descending = query.sort is DocumentSort.NEWEST
+        descending = query.sort.is_descending
         rows = await self._session.all(
             select(documents)
             .where(
@@ -148,7 +149,9 @@ class PostgresDocuments:
         rows = await self._session.all(
             select(
                 documents,
-                _count(own, chunks.c.revision == documents.c.live_revision).label("live_chunks"),
+                _count(
+                    own, chunks.c.revision == documents.c.live_revision, chunks.c.generation == live_generation()
+                ).label("live_chunks"),
                 _count(own, chunks.c.revision.is_distinct_from(documents.c.live_revision)).label("old_chunks"),
             )
             .where(documents.c.workspace_id == workspace_id, *([documents.c.id > after] if after else []))

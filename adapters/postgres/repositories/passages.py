@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, literal, or_, select
 
+from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import chunk_from, chunk_values, page_from, page_values
 from adapters.postgres.session import Session, one_of
 from adapters.postgres.tables import chunks as chunks_table
@@ -22,7 +23,13 @@ class PostgresPassages:
         self._session = session
 
     async def replace(
-        self, document_id: DocumentId, revision: int, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]]
+        self,
+        document_id: DocumentId,
+        revision: int,
+        chunks: Sequence[Chunk],
+        pages: Sequence[tuple[Page, str]],
+        *,
+        generation: int = 1,
     ) -> None:
         """Store a revision's chunks and pages; `ConcurrentChange` when the document's row is gone."""
         document = await self._session.one(
@@ -34,18 +41,43 @@ class PostgresPassages:
         workspace_id = document["workspace_id"]
         for table in (chunks_table, pages_table):
             await self._session.execute(
-                delete(table).where(table.c.document_id == document_id, table.c.revision == revision)
+                delete(table).where(
+                    table.c.document_id == document_id,
+                    table.c.revision == revision,
+                    table.c.generation == generation,
+                )
             )
         if chunks:
-            await self._session.execute(insert(chunks_table), [chunk_values(chunk, workspace_id) for chunk in chunks])
+            await self._session.execute(
+                insert(chunks_table), [chunk_values(chunk, workspace_id, generation) for chunk in chunks]
+            )
         if pages:
             await self._session.execute(
                 insert(pages_table),
                 [
-                    page_values(page, text, workspace_id=workspace_id, document_id=document_id, revision=revision)
+                    page_values(
+                        page,
+                        text,
+                        workspace_id=workspace_id,
+                        document_id=document_id,
+                        revision=revision,
+                        generation=generation,
+                    )
                     for page, text in pages
                 ],
             )
+
+    async def copy_pages(self, document_id: DocumentId, revision: int, *, generation: int) -> None:
+        """Give a generation the live one's pages of a revision."""
+        others = [column for column in pages_table.c if column.name != "generation"]
+        present = select(*others, literal(generation)).where(
+            pages_table.c.document_id == document_id,
+            pages_table.c.revision == revision,
+            pages_table.c.generation == live_generation(),
+        )
+        await self._session.execute(
+            insert(pages_table).from_select([*(column.name for column in others), "generation"], present)
+        )
 
     async def live(
         self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
@@ -90,6 +122,7 @@ class PostgresPassages:
             .where(
                 chunks_table.c.document_id == document_id,
                 chunks_table.c.revision == revision,
+                chunks_table.c.generation == live_generation(),
                 chunks_table.c.ordinal > (-1 if after is None else after),
             )
             .order_by(chunks_table.c.ordinal)
@@ -97,12 +130,28 @@ class PostgresPassages:
         )
         return [chunk_from(row) for row in rows]
 
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them."""
+        near = chunks_table.alias("near")
+        beside = select(chunks_table).join(
+            near,
+            and_(
+                chunks_table.c.document_id == near.c.document_id,
+                chunks_table.c.revision == near.c.revision,
+                chunks_table.c.generation == near.c.generation,
+                or_(chunks_table.c.ordinal == near.c.ordinal - 1, chunks_table.c.ordinal == near.c.ordinal + 1),
+            ),
+        )
+        rows = await self._session.all(beside.where(one_of(near.c.id, [chunk.id for chunk in chunks])))
+        return list({row["id"]: chunk_from(row) for row in rows}.values())  # one may stand between two
+
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         """One page with its text."""
         row = await self._session.one(
             select(pages_table).where(
                 pages_table.c.document_id == document_id,
                 pages_table.c.revision == revision,
+                pages_table.c.generation == live_generation(),
                 pages_table.c.number == number,
             )
         )
@@ -111,7 +160,7 @@ class PostgresPassages:
     async def of_documents(
         self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
     ) -> list[Chunk]:
-        """Chunks of all their revisions, by id, from the one after `after`."""
+        """Chunks of all their revisions and generations, by id, from the one after `after`."""
         rows = await self._session.all(
             select(chunks_table)
             .where(one_of(chunks_table.c.document_id, document_ids), *([chunks_table.c.id > after] if after else []))
