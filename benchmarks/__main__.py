@@ -4,7 +4,7 @@
 
 Each prints a table; those of start and search also keep their numbers as JSON in benchmarks/results/.
 `python -m benchmarks.NAME --help` tells what one of them can be asked. `ingest`, `parsing` and `evaluate` take a folder
-of files and are run by themselves.
+of files and are run by themselves, and so is `faults`, which takes its time.
 """
 
 import subprocess
