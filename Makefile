@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.12 make install     another interpreter
 #   PIP_EXTRA_INDEX_URL=… make run     pip's own settings are honoured, here for an index of CPU builds of torch
+#   JOBS=0 make test                   in one process; 3 keep two cores busy, since many tests wait
 
 # The first of these that is young enough; without any, python3, whose age is then told.
 YOUNG  := -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
@@ -10,6 +11,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+JOBS   ?= 3
 DATA   ?=
 
 RUNTIME     := $(VENV)/.installed
@@ -31,7 +33,7 @@ install: $(DEVELOPMENT) ## Make .venv with everything to run and to develop
 	@printf 'Ready: %s/readingroom\n' '$(BIN)'
 
 test: lint ## Run every check and every test that needs nothing from outside
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 test-fast: lint ## Run the checks and the tests on fakes: seconds
 	@$(BIN)/python -m pytest tests/domain tests/application $(ARGS)
@@ -50,7 +52,7 @@ format: $(DEVELOPMENT) ## Format the code and mend what can be mended
 bench: $(RUNTIME) ## Run the benchmarks (ARGS=…)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-evaluate: $(RUNTIME) ## Measure retrieval on a folder of judged questions (DATA=FOLDER)
+evaluate: $(RUNTIME) ## Measure retrieval on judged questions, or answers (DATA=FOLDER, ARGS=--answers)
 	@test -n '$(DATA)' || { echo 'make evaluate DATA=FOLDER' >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.evaluate '$(DATA)' $(ARGS)
 

@@ -32,6 +32,7 @@ class BreakerModel(AnswerModel):
         self._pause = pause
         self._failures = 0
         self._open_until: float | None = None
+        self._reason = ""
         self._is_trying = False
 
     @property
@@ -57,7 +58,7 @@ class BreakerModel(AnswerModel):
         """Raise while open, and when the model's own ping does."""
         left = self._left()
         if left > 0:
-            raise _refusal(left)
+            raise self._refusal(left)
         await self._model.ping()
 
     def _admit(self) -> bool:
@@ -66,12 +67,16 @@ class BreakerModel(AnswerModel):
             return False
         left = self._left()
         if left > 0 or self._is_trying:
-            raise _refusal(max(left, 1.0))
+            raise self._refusal(max(left, 1.0))
         self._is_trying = True
         return True
 
     def _left(self) -> float:
         return 0.0 if self._open_until is None else self._open_until - asyncio.get_running_loop().time()
+
+    def _refusal(self, left: float) -> ModelUnavailable:
+        wait = f"It failed repeatedly and is left alone for {math.ceil(left)} seconds."
+        return ModelUnavailable(f"{self._reason} {wait}", retry_after=left)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -82,6 +87,7 @@ class BreakerModel(AnswerModel):
             if self._failures >= self._limit or self._open_until is not None:
                 pause = min(max(self._pause, error.retry_after or 0.0), LONGEST_PAUSE)
                 self._open_until = asyncio.get_running_loop().time() + pause
+                self._reason = error.message
                 log.warning("model_breaker_open", seconds=pause, code=error.slug)
             raise
         except asyncio.CancelledError:
@@ -106,8 +112,3 @@ async def _entered(
     async with AsyncExitStack() as stack:
         stack.push_async_exit(context)
         yield parts
-
-
-def _refusal(left: float) -> ModelUnavailable:
-    message = f"The language model failed repeatedly and is left alone for {math.ceil(left)} seconds."
-    return ModelUnavailable(message, retry_after=left)

@@ -23,13 +23,13 @@ class ProcessLimiter(Limiter):
         now = self.clock()
         standings = [self._standing(charge, now) for charge in charges]
         tightest = min(standings, key=lambda standing: (standing.allowed, standing.remaining, -standing.retry_after))
-        if tightest.allowed:
-            for standing in standings:
-                if standing.charge.cost:
-                    self._full_at.pop(standing.charge.key, None)
-                    self._full_at[standing.charge.key] = now + standing.reset
-            while len(self._full_at) > MAX_KEYS:
-                del self._full_at[next(iter(self._full_at))]
+        for charge in charges:
+            spent = charge.arrears + (charge.cost if tightest.allowed else 0)
+            if spent:
+                full_at = max(now, self._full_at.pop(charge.key, now))
+                self._full_at[charge.key] = full_at + spent * charge.rate.interval.total_seconds()
+        while len(self._full_at) > MAX_KEYS:
+            del self._full_at[next(iter(self._full_at))]
         return tightest
 
     async def forgive(self, *keys: str) -> None:
@@ -39,10 +39,10 @@ class ProcessLimiter(Limiter):
 
     def _standing(self, charge: Charge, now: float) -> Standing:
         window, interval = charge.rate.window.total_seconds(), charge.rate.interval.total_seconds()
-        before = max(now, self._full_at.get(charge.key, now))
+        before = max(now, self._full_at.get(charge.key, now)) + charge.arrears * interval
         over = before + max(charge.cost, 1) * interval - window - now
         if over > 1e-9:  # noqa: PLR2004 what floats lose on seconds
             return Standing(charge=charge, allowed=False, remaining=0, reset=before - now, retry_after=over)
-        reset = before + charge.cost * interval - now
+        reset = (before - now) + charge.cost * interval  # exact where nothing was spent
         left = int((window - reset) / interval + 1e-6)
         return Standing(charge=charge, allowed=True, remaining=left, reset=reset, retry_after=0)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-_UNSPACED: Final = re.compile(
+PAIRED: Final = re.compile(  # runs of what is compared by pairs of characters
     "["
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f"  # Burmese
@@ -33,7 +33,7 @@ def terms(text: str) -> list[str]:
     found: list[str] = []
     for word in _words(unicodedata.normalize("NFKC", text).casefold()):
         position = 0
-        for run in _UNSPACED.finditer(word):
+        for run in PAIRED.finditer(word):
             if run.start() > position:
                 found.append(_stem(word[position : run.start()]))
             found.extend(_pairs(run.group()))

@@ -43,9 +43,13 @@ class ReadAnswer:
             message = await self.access.message(work, actor, message_id)
         return self._shown(actor, message, after)
 
+    async def own(self, actor: Actor, *, message_id: MessageId) -> AsyncIterator[RunEvent]:
+        """The whole stream of an answer that the actor asked for a moment ago: who might ask may read it."""
+        run = self.runs.find(message_id)
+        return await self(actor, message_id=message_id) if run is None else run.read(0)
+
     async def _shown(self, actor: Actor, message: Message, after: int) -> AsyncIterator[RunEvent]:
-        run = self.runs.find(message.id)
-        source = run.read(after) if run is not None else self._elsewhere(message, after)
+        source = self.everything(message, after)
         # what the asker is told while it is written was searched for with their own eyes a moment ago
         is_live = not message.is_over and message.created_by == actor.user_id
         eyes = None if is_live else _Eyes(self.begin, actor)
@@ -54,6 +58,28 @@ class ReadAnswer:
                 seen = event if eyes is None else await eyes.see(event)
                 if seen is not None:
                     yield seen
+
+    def everything(self, message: Message, after: int = 0) -> AsyncIterator[RunEvent]:
+        """The stream for a host that decides by itself who is shown what of it.
+
+        It ends without a last event where the reader was told more than could be stored.
+        """
+        run = self.runs.find(message.id)
+        return run.read(after) if run is not None else self._elsewhere(message, after)
+
+    async def so_far(self, message: Message) -> list[RunEvent]:
+        """The events that there are at this moment, for such a host. `DatabaseUnavailable`."""
+        run = self.runs.find(message.id)
+        if run is not None:
+            return list(run.events)
+        try:
+            logged = await self.log.stored(message.id)
+        except CacheUnavailable:
+            logged = []
+        if logged and (logged[-1].is_last or not message.is_over):
+            return logged
+        stored = await self._stored(message)
+        return stored if message.is_over else max(logged, stored, key=len)
 
     async def _elsewhere(self, message: Message, position: int) -> AsyncIterator[RunEvent]:
         """A run of another process, or of the past."""

@@ -2,8 +2,9 @@
 
 A run writes its events to a feed in this process, which costs nothing and cannot fail. From there they are copied to
 the `RunLog`, which other processes read, at the log's own pace: a slow or absent engine slows no answer, and when it
-comes back it is given what it missed. While a process writes, it beats for all its runs at once; whoever stops
-beating has died, and `application.lost_answers` ends its runs.
+comes back it is given what it missed. While a process writes, it beats for all its runs at once, and keeps
+checkpoints of all of them in one transaction; whoever stops beating has died, and `application.lost_answers` ends its
+runs.
 """
 
 import asyncio
@@ -14,19 +15,21 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from application.errors import CacheUnavailable, ConcurrentChange, Unavailable
+from application.errors import ApplicationError, CacheUnavailable, ConcurrentChange, Unavailable
 from application.ports.runs import RunEvent, RunLog
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retelling import draft_of
 from domain.ids import MessageId
 
 KEPT_FEEDS: Final = 64  # ended runs that this process can still repeat by itself
 SHUTDOWN_GRACE: Final = 5.0  # seconds that answers have to end by themselves when the server stops
+CHECKPOINT_EVERY: Final = 2.0  # seconds
 BEAT_EVERY: Final = 1.0  # seconds; also the longest time until a cancel from another process is seen
 LEASE: Final = timedelta(seconds=10)  # without a beat for so long, a writer counts as dead
 COPY_EVERY: Final = 0.02  # seconds between two writes to the log of a run, at least
-COPY_SHARE: Final = 0.001  # seconds more for each run of this process, so that many runs write larger pieces
-COPY_LATEST: Final = 0.2  # seconds, however many there are
+COPY_SHARE: Final = 0.002  # seconds more for each run of this process, so that many runs write larger pieces
+COPY_LATEST: Final = 0.4  # seconds, however many there are
 COPY_TIMEOUT: Final = 2.0  # seconds for one write to the log
 COPY_PATIENCE: Final = 60.0  # seconds after the end of a run during which a log that is down is tried again
 CLOSE_PATIENCE: Final = 2.0  # seconds that the log has when the process stops
@@ -45,6 +48,7 @@ class Run:
     events: list[RunEvent] = field(factory=list)
     cancelled: asyncio.Event = field(factory=asyncio.Event)
     is_lost: bool = False
+    kept: int = 0  # events that the last checkpoint covers
     _grown: asyncio.Condition = field(factory=asyncio.Condition)
 
     async def emit(self, name: str, data: Mapping[str, Any]) -> None:
@@ -96,6 +100,8 @@ class AnswerRuns:
     _beating: asyncio.Task[None] | None = None
     _beat_at: float = 0.0  # when a beat was last tried, on the loop's clock
     _beat_lock: asyncio.Lock = field(factory=asyncio.Lock)
+    _keeping: asyncio.Task[None] | None = None
+    _keep_at: float = 0.0
 
     def start(self, message_id: MessageId, write: Callable[[Run], Awaitable[None]]) -> Run:
         """Begin writing in the background. `write` must emit the last event itself, whatever happens."""
@@ -103,6 +109,7 @@ class AnswerRuns:
         self._runs[message_id] = run
         if not self._tasks:
             self._beat_at = asyncio.get_running_loop().time()
+            self._keep_at = self._beat_at + CHECKPOINT_EVERY
         task = asyncio.ensure_future(_as_coroutine(write(run)))
         self._tasks[message_id] = task
         task.add_done_callback(lambda _: self._ended(message_id))
@@ -149,6 +156,24 @@ class AnswerRuns:
             await asyncio.sleep(BEAT_EVERY)
             async with self._beat_lock:
                 await self._beat()
+            now = asyncio.get_running_loop().time()
+            if now >= self._keep_at and (self._keeping is None or self._keeping.done()):
+                self._keep_at = now + CHECKPOINT_EVERY
+                self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Checkpoints of all that grew, in one transaction; a database that is slow or away slows nothing."""
+        grown = [run for key, run in self._runs.items() if key in self._tasks and len(run.events) > run.kept]
+        told = [len(run.events) for run in grown]
+        try:
+            async with self.begin(None) as work:
+                await work.runs.keep([draft_of(run.message_id, run.events) for run in grown])
+                await work.commit()
+        except ApplicationError as error:
+            self.report.warning("checkpoint_missed", answers=len(grown), error=error.slug)
+        else:
+            for run, count in zip(grown, told, strict=True):
+                run.kept = count
 
     async def _beat(self) -> None:
         """Say that all runs live, and learn which of them others cancelled or ended."""
@@ -209,7 +234,7 @@ class AnswerRuns:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         if self._copies:
             await asyncio.wait(self._copies, timeout=CLOSE_PATIENCE)
-        rest = [*self._copies, *([self._beating] if self._beating else [])]
+        rest = [*self._copies, *(task for task in (self._beating, self._keeping) if task is not None)]
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)

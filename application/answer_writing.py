@@ -1,4 +1,4 @@
-"""What one answer has so far: told in small pieces, kept in checkpoints."""
+"""What one answer has so far, told in small pieces, and its end, stored."""
 
 import asyncio
 from typing import Final
@@ -12,12 +12,13 @@ from application.ports.models import BlockEnded, BlockStarted, CitationPart, Mod
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.retelling import last_event, outline_of
+from application.rooms_chronicle import RoomChronicle
 from application.views import citation_view
 from domain.answers import AnswerDraft
 from domain.conversations import AnswerError, Message, MessageStatus, Usage
 
 FLUSH_LENGTH: Final = 512  # characters
-CHECKPOINT_INTERVAL: Final = 2.0  # seconds
+PARAGRAPH: Final = "\n\n"
 SAVE_ATTEMPTS: Final = 5  # of the end
 SAVE_PAUSE: Final = 0.5  # seconds between two attempts
 NOT_STORED: Final = AnswerError(
@@ -30,6 +31,7 @@ class Writing:
     """One answer on its way from the model to its readers and to the database."""
 
     begin: UnitOfWorkFactory
+    chronicle: RoomChronicle
     report: Log
     run: Run
     message: Message
@@ -37,8 +39,7 @@ class Writing:
     usage: Usage = field(factory=Usage)
     asked: ModelRequest | None = None  # what the model is answering now; what it cost is known at its end only
     _pending: str = ""  # not told yet
-    _checkpoint_at: float = field(factory=lambda: asyncio.get_running_loop().time() + CHECKPOINT_INTERVAL)
-    _saving: asyncio.Task[None] | None = None
+    _is_new_turn: bool = False
 
     def current(self) -> Message:
         """The message with all that was written."""
@@ -48,6 +49,7 @@ class Writing:
         """Write what the model says."""
         match part:
             case BlockStarted():
+                self._part_turns()
                 self.draft.open_block()
             case TextPart():
                 self.draft.add_text(part.text)
@@ -62,6 +64,16 @@ class Writing:
             case _:
                 return
 
+    def begin_turn(self) -> None:
+        """The model goes on after a search: what it says next is a paragraph of its own."""
+        self._is_new_turn = True
+
+    def _part_turns(self) -> None:
+        if self._is_new_turn and self.draft.content and not self.draft.content[-1].isspace():
+            self.draft.add_text(PARAGRAPH)
+            self._pending += PARAGRAPH
+        self._is_new_turn = False
+
     async def flush(self) -> None:
         """Tell what was not told yet."""
         if self._pending:
@@ -75,25 +87,6 @@ class Writing:
         if self.draft.dropped > before:
             self.report.warning("citations_dropped", count=self.draft.dropped - before)
 
-    def checkpoint(self) -> None:
-        """Save beside the writing, when it is time; a database that is slow or away slows nothing."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._checkpoint_at and (self._saving is None or self._saving.done()):
-            self._checkpoint_at = now + CHECKPOINT_INTERVAL
-            told = "".join(event.data["text"] for event in self.run.events if event.name == "content.delta")
-            self._saving = asyncio.create_task(
-                self._keep(self.message.grown(told, tuple(self.draft.citations)), outline_of(self.run.events))
-            )
-
-    async def _keep(self, message: Message, outline: list[object]) -> None:
-        try:
-            async with self.begin(message.workspace_id) as work:
-                await work.messages.save(message)
-                await work.runs.note(message.id, outline)
-                await work.commit()
-        except ApplicationError as error:
-            self.report.warning("checkpoint_missed", message_id=str(message.id), error=error.slug)
-
     async def end(self, message: Message) -> Message:
         """Save the end in one transaction, then tell it; the message as it stands then.
 
@@ -103,8 +96,6 @@ class Writing:
         if self._pending and not self.run.is_lost:
             await self.run.tell("content.delta", {"text": self._pending})
             self._pending = ""
-        if self._saving is not None:
-            await asyncio.wait({self._saving})
         message = await self._saved(message)
         await self.run.tell(*last_event(message))
         return message
@@ -114,7 +105,8 @@ class Writing:
         used = message.usage
         if self.asked is not None and message.content:
             used += Usage(input_tokens=estimated_request(self.asked), output_tokens=estimated_tokens(message.content))
-        if message.created_by is not None and message.completed_at is not None and used != Usage():
+        counts = used != Usage() or message.status is MessageStatus.COMPLETE  # extractive answers cost no tokens
+        if message.created_by is not None and message.completed_at is not None and counts:
             model, day = message.model or "unknown", message.completed_at.date()
             await work.usage.add(message.workspace_id, message.created_by, model, day, used)
 
@@ -127,11 +119,15 @@ class Writing:
                         await self._count(work, message)
                         await work.runs.note(message.id, outline)
                         await work.runs.end(message.id)
+                        events = await self.chronicle.ended(work, message)
                         await work.commit()
-                        return message
-                    return await work.messages.get(message.id) or message
+                    else:
+                        return await work.messages.get(message.id) or message
+                await self.chronicle.tell(events)
             except ApplicationError as error:
                 self.report.error("answer_not_saved", message_id=str(message.id), error=error.slug, attempt=attempt)
                 if attempt < SAVE_ATTEMPTS:
                     await asyncio.sleep(SAVE_PAUSE)
+            else:
+                return message
         return evolve(message, status=MessageStatus.FAILED, error=NOT_STORED)

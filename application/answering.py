@@ -1,6 +1,7 @@
 """Writing an answer: find passages, put them before the model, check what it cites, keep what it says."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -8,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from application.answer_runs import Run, RunLost
 from application.answer_writing import Writing
-from application.errors import ModelFailed, Unavailable
+from application.errors import ModelFailed, ModelUnavailable, Unavailable
 from application.history import past_turns, search_text, shortened
 from application.knowledge import SearchFilters
 from application.lost_answers import INTERRUPTED
@@ -26,13 +27,18 @@ from application.ports.models import (
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.retelling import created
+from application.rooms_chronicle import RoomChronicle
 from application.sources import FindSources
 from application.views import source_view
 from domain.access import Actor
 from domain.answers import Source
 from domain.conversations import AnswerError, Conversation, Message, MessageStatus
+from domain.ids import ChunkId
 
 FLUSH_INTERVAL: Final = 0.04  # seconds
+EASY: Final = 50  # answers that one process writes at once without telling them in larger pieces
+FLUSH_SHARE: Final = 0.0005  # seconds more for each answer beyond these
+FLUSH_LATEST: Final = 0.12  # seconds, however many there are
 MAX_ROUNDS: Final = 4  # times that the model may search again
 MAX_QUERY: Final = 1000  # characters of what the model searches for
 TOO_LARGE: Final = "model_request_too_large"
@@ -52,6 +58,11 @@ SEARCH_TOOL: Final = ToolSpec(
 )
 
 
+def flush_interval(active: int) -> float:
+    """Seconds between two pieces of an answer that are told, where that many are being written."""
+    return min(FLUSH_INTERVAL + FLUSH_SHARE * max(active - EASY, 0), FLUSH_LATEST)
+
+
 @frozen(kw_only=True)
 class AnswerOrder:
     """All that a run needs to know; what the asker may read was decided when they asked."""
@@ -64,6 +75,14 @@ class AnswerOrder:
     use_knowledge: bool = True
     filters: SearchFilters = field(factory=SearchFilters)
 
+    @property
+    def query(self) -> str:
+        """What is searched for at first."""
+        return search_text(self.question.content, self.history)
+
+
+FirstSources = asyncio.Task[tuple[Source, ...]] | None  # of a search that is under way; None without one
+
 
 @frozen(kw_only=True)
 class WriteAnswer:
@@ -74,6 +93,7 @@ class WriteAnswer:
     """
 
     begin: UnitOfWorkFactory
+    chronicle: RoomChronicle
     find: FindSources
     model: AnswerModel
     clock: Clock
@@ -81,12 +101,12 @@ class WriteAnswer:
     max_tokens: int = 4096
     timeout: timedelta = timedelta(minutes=10)  # for the whole answer
 
-    async def __call__(self, order: AnswerOrder, run: Run) -> None:
+    async def __call__(self, order: AnswerOrder, run: Run, *, found: FirstSources) -> None:
         """Write; cancelling the task leaves the answer `interrupted` with what it had."""
-        writing = Writing(begin=self.begin, report=self.log, run=run, message=order.answer)
+        writing = Writing(begin=self.begin, chronicle=self.chronicle, report=self.log, run=run, message=order.answer)
         try:
             await run.emit("message.created", created(order.answer, order.question))
-            stop = await self._unless_cancelled(order, writing)
+            stop = await self._unless_cancelled(order, writing, found)
         except asyncio.CancelledError:
             await self._finish(writing, MessageStatus.INTERRUPTED, error=INTERRUPTED)
             raise
@@ -97,19 +117,22 @@ class WriteAnswer:
         else:
             if stop is None:
                 await self._finish(writing, MessageStatus.CANCELLED)
-            elif stop.reason is StopReason.REFUSAL:
-                error = AnswerError(
-                    code="model_refused",
-                    message=stop.refusal or "The model declined to answer this question.",
-                    retryable=False,
-                )
-                await self._finish(writing, MessageStatus.FAILED, stop=stop, error=error)
             else:
-                await self._finish(writing, MessageStatus.COMPLETE, stop=stop)
+                error = _why_no_answer(stop, is_empty=not writing.draft.content.strip())
+                status = MessageStatus.COMPLETE if error is None else MessageStatus.FAILED
+                await self._finish(writing, status, stop=stop, error=error)
 
-    async def _unless_cancelled(self, order: AnswerOrder, writing: Writing) -> Stop | None:
+    def search(self, order: AnswerOrder) -> FirstSources:
+        """Begin the search that every answer begins with; whoever gives the order up cancels it."""
+        if not order.use_knowledge:
+            return None
+        search = asyncio.create_task(self._find(order, order.query))
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may be that nobody asks
+        return search
+
+    async def _unless_cancelled(self, order: AnswerOrder, writing: Writing, found: FirstSources) -> Stop | None:
         """The model's last word, or None when somebody cancelled."""
-        work = asyncio.ensure_future(self._write(order, writing))
+        work = asyncio.ensure_future(self._write(order, writing, found))
         watch = asyncio.ensure_future(writing.run.cancelled.wait())
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED, timeout=self.timeout.total_seconds())
@@ -123,10 +146,10 @@ class WriteAnswer:
                 task.cancel()
             await asyncio.gather(work, watch, return_exceptions=True)
 
-    async def _write(self, order: AnswerOrder, writing: Writing) -> Stop:
+    async def _write(self, order: AnswerOrder, writing: Writing, found: FirstSources) -> Stop:
         sources: tuple[Source, ...] = ()
-        if order.use_knowledge:
-            sources = await self._retrieve(order, writing, search_text(order.question.content, order.history))
+        if found is not None:
+            sources = await self._retrieve(writing, order.query, lambda: found)
         can_search = order.use_knowledge and self.model.capabilities.tools
         request = ModelRequest(
             question=order.question.content,
@@ -142,10 +165,11 @@ class WriteAnswer:
         while True:
             stop = await self._ask_in_window(writing, request)
             match stop.reason:
-                case StopReason.TOOL_USE if stop.calls and len(request.rounds) <= MAX_ROUNDS:
+                case StopReason.TOOL_USE if stop.calls and request.tools_allowed:
                     results = await asyncio.gather(*(self._use_tool(order, writing, call) for call in stop.calls))
                     rounds = (*request.rounds, ToolRound(turn=stop.turn, results=tuple(results)))
                     request = evolve(request, rounds=rounds, tools_allowed=len(rounds) < MAX_ROUNDS)
+                    writing.begin_turn()
                 case StopReason.PAUSE_TURN if len(request.rounds) <= MAX_ROUNDS:
                     request = evolve(request, rounds=(*request.rounds, ToolRound(turn=stop.turn, results=())))
                 case StopReason.CONTEXT_WINDOW_EXCEEDED if (
@@ -165,26 +189,33 @@ class WriteAnswer:
             self.log.warning("history_shortened", turns=len(request.history))
             return await self._ask(writing, evolve(request, history=shortened(request.history)))
 
-    async def _retrieve(self, order: AnswerOrder, writing: Writing, query: str) -> tuple[Source, ...]:
+    async def _retrieve(
+        self, writing: Writing, query: str, find: Callable[[], Awaitable[tuple[Source, ...]]]
+    ) -> tuple[Source, ...]:
         await writing.run.emit("retrieval.started", {"query": query})
+        sources = await find()
+        writing.draft.give(sources)
+        await writing.run.emit("retrieval.completed", {"sources": [source_view(source) for source in sources]})
+        return sources
+
+    async def _find(self, order: AnswerOrder, query: str, given: Sequence[ChunkId] = ()) -> tuple[Source, ...]:
         filters = order.filters
         if order.conversation.collection_ids:
             chosen = frozenset(order.conversation.collection_ids)
             both = chosen if filters.collection_ids is None else chosen & filters.collection_ids
             filters = evolve(filters, collection_ids=both)
-        given = [source.passage.chunk.id for source in writing.draft.sources.values()]
-        sources = await self.find(order.actor, query=query, filters=filters, given=given)
-        writing.draft.give(sources)
-        await writing.run.emit("retrieval.completed", {"sources": [source_view(source) for source in sources]})
-        return sources
+        return await self.find(order.actor, query=query, filters=filters, given=given)
 
     async def _use_tool(self, order: AnswerOrder, writing: Writing, call: ToolCall) -> ToolResult:
         """Search for the model, with the asker's eyes; what it asks wrongly is told to it, not to the person."""
         query = (call.arguments or {}).get("query")
         if call.name != SEARCH_TOOL.name or not isinstance(query, str) or not query.strip():
             return ToolResult(call_id=call.id, error="Call search_knowledge with a non-empty string `query`.")
+        asked = query[:MAX_QUERY]
+        given = [source.passage.chunk.id for source in writing.draft.sources.values()]
         try:
-            return ToolResult(call_id=call.id, sources=await self._retrieve(order, writing, query[:MAX_QUERY]))
+            sources = await self._retrieve(writing, asked, lambda: self._find(order, asked, given))
+            return ToolResult(call_id=call.id, sources=sources)
         except Unavailable as error:
             self.log.warning("tool_search_failed", error=error.slug)
             return ToolResult(call_id=call.id, error="The search is not available at the moment.")
@@ -193,14 +224,13 @@ class WriteAnswer:
         stop: Stop | None = None
         writing.asked = request
         async with self.model.stream(request) as parts:
-            batches = paced(parts, interval=FLUSH_INTERVAL)
+            batches = paced(parts, interval=lambda: flush_interval(writing.run.runs.active))
             try:
                 async for batch in batches:
                     for part in batch:
                         stop = part if isinstance(part, Stop) else stop
                         await writing.take(part)
                     await writing.flush()
-                    writing.checkpoint()
             finally:
                 await batches.aclose()
         if stop is None:
@@ -219,11 +249,34 @@ class WriteAnswer:
         )
 
     def _explain(self, failure: Exception) -> AnswerError:
-        if isinstance(failure, ModelFailed):
-            return AnswerError(code=failure.slug, message=failure.message, retryable=failure.retryable)
+        if isinstance(failure, ModelFailed | ModelUnavailable):
+            return AnswerError(
+                code=failure.slug,
+                message=failure.message,
+                retryable=failure.retryable,
+                retry_after=failure.retry_after,
+            )
         if isinstance(failure, Unavailable):
             return AnswerError(
                 code=failure.slug, message=failure.message, retryable=True, retry_after=failure.retry_after
             )
         self.log.error("answer_failed", error=repr(failure), kind=type(failure).__name__)
         return AnswerError(code="internal", message="Something went wrong on the server. Ask again.", retryable=True)
+
+
+def _why_no_answer(stop: Stop, *, is_empty: bool) -> AnswerError | None:
+    """What is wrong with a model's last word, None where it is an answer; an ordinary end may be an empty one."""
+    if stop.reason is StopReason.REFUSAL:
+        declined = "The language model declined to answer this question."
+        said = f"{declined} It says: {stop.refusal}" if stop.refusal else declined
+        return AnswerError(code="model_refused", message=said, retryable=False)
+    if not is_empty or stop.reason in {StopReason.END_TURN, StopReason.STOP_SEQUENCE}:
+        return None
+    if stop.reason is StopReason.CONTEXT_WINDOW_EXCEEDED:
+        message = "The question, its sources and the talk so far are too large for the language model."
+        return AnswerError(code=TOO_LARGE, message=message, retryable=False)
+    if stop.reason is StopReason.MAX_TOKENS:
+        message = "The language model used up the tokens of an answer before it said anything. Ask for less at once."
+    else:
+        message = "The language model searched and thought, and said nothing. Ask again."
+    return AnswerError(code="model_said_nothing", message=message, retryable=True)

@@ -1,24 +1,28 @@
 """Asking: a question goes in, an answer begins, and may be stopped."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
+from uuid import UUID
 
 from attrs import frozen
 
 from application.answer_limits import AnswerLimits
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
-from application.answering import AnswerOrder, WriteAnswer
+from application.answering import AnswerOrder, FirstSources, WriteAnswer
 from application.conversation_access import ConversationAccess
 from application.conversations import StartConversation
 from application.knowledge import SearchFilters
 from application.ports.runs import RunEvent
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.rooms_chronicle import RoomChronicle
 from domain.access import Action, Actor
 from domain.conversations import Conversation, Message, MessageStatus, Speaker, check_content
 from domain.errors import Conflict, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
+from domain.rooms import RoomEvent
 
 HISTORY_MESSAGES: Final = 400  # the budget of tokens is the limit that counts
 
@@ -32,19 +36,46 @@ class Asked:
 
 
 @frozen(kw_only=True)
+class Begun:
+    """An answer that is stored: the search that runs for it, and what its room is told once that is committed."""
+
+    found: FirstSources
+    events: tuple[RoomEvent, ...]
+
+
+@frozen(kw_only=True)
 class BeginAnswer:
     """The part that all ways of asking share: an answer's message and record are stored, then its run starts."""
 
     write: WriteAnswer
     runs: AnswerRuns
+    chronicle: RoomChronicle
     limits: AnswerLimits
     clock: Clock
     ids: Ids
 
-    async def store(self, work: UnitOfWork, actor: Actor, conversation: Conversation, question: Message) -> Message:
-        """A new answer to the question, to be committed by the caller. `TooManyRequests` beyond the limits."""
-        await self.limits.check(work, actor, self.clock.now())
-        answer = Message(
+    @asynccontextmanager
+    async def ordered(self, work: UnitOfWork, order: AnswerOrder, *, asked_as: UUID | None) -> AsyncIterator[Begun]:
+        """Store the answer, to be committed inside and at once; the search begins beside it.
+
+        `asked_as`: the question is new, is stored too, and is an event of that `client_msg_id` in a room.
+        `TooManyRequests` beyond the limits, before anything is done, and what `RoomChronicle.began` raises.
+        """
+        await self.limits.check(work, order.actor, self.clock.now())
+        found = self.write.search(order)
+        try:
+            await work.messages.add(*([] if asked_as is None else [order.question]), order.answer)
+            await work.runs.open(order.answer, order.actor.user_id)
+            events = await self.chronicle.began(work, order.actor, order.question, order.answer, asked_as=asked_as)
+            yield Begun(found=found, events=events)
+        except BaseException:
+            if found is not None:
+                found.cancel()
+            raise
+
+    def answer(self, actor: Actor, conversation: Conversation, question: Message) -> Message:
+        """A new answer, nothing of it written."""
+        return Message(
             id=MessageId(self.ids.new()),
             workspace_id=actor.workspace_id,
             conversation_id=conversation.id,
@@ -55,13 +86,11 @@ class BeginAnswer:
             created_by=actor.user_id,
             created_at=self.clock.now(),
         )
-        await work.messages.add(answer)
-        await work.runs.open(answer, actor.user_id)
-        return answer
 
-    def start(self, order: AnswerOrder) -> Asked:
+    async def start(self, order: AnswerOrder, begun: Begun) -> Asked:
         """Once it is committed."""
-        self.runs.start(order.answer.id, lambda run: self.write(order, run))
+        self.runs.start(order.answer.id, lambda run: self.write(order, run, found=begun.found))
+        await self.chronicle.tell(begun.events)
         return Asked(question=order.question, answer=order.answer)
 
 
@@ -89,8 +118,12 @@ class PostMessage:
         parent_id: MessageId | None = None,
         use_knowledge: bool = True,
         filters: SearchFilters | None = None,
+        client_msg_id: UUID | None = None,
     ) -> Asked:
-        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written."""
+        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written.
+
+        In a room the question is an event: under `client_msg_id`, or else under an id of its own.
+        """
         actor.require(Action.CHAT)
         check_content(content)
         now = self.clock.now()
@@ -109,41 +142,37 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
-            await work.messages.add(question)
-            answer = await self.begin_answer.store(work, actor, conversation, question)
             titled = conversation.titled_after(content, now)
             if titled is not conversation:
                 await work.conversations.save(titled)
-            await work.commit(Asked(question=question, answer=answer))
-        return self.begin_answer.start(
-            AnswerOrder(
+            order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=answer,
+                answer=self.begin_answer.answer(actor, conversation, question),
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
             )
-        )
+            async with self.begin_answer.ordered(work, order, asked_as=client_msg_id or question.id) as begun:
+                await work.commit(Asked(question=question, answer=order.answer))
+        return await self.begin_answer.start(order, begun)
 
     async def _history(
         self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
     ) -> list[Message]:
         """The thread that the question follows, oldest first."""
         if parent_id is None:
-            parent = await work.messages.latest(conversation.id)
-            if parent is None:
-                return []
+            thread = await work.messages.latest_thread(conversation.id, limit=HISTORY_MESSAGES)
         else:
-            parent = await work.messages.get(parent_id)
-            if parent is None or parent.conversation_id != conversation.id:
+            thread = await work.messages.thread(parent_id, limit=HISTORY_MESSAGES)
+            if not thread or thread[-1].conversation_id != conversation.id:
                 raise NotFound("There is no such message in this conversation.")
-        if not parent.is_over:
+        if thread and not thread[-1].is_over:
             raise Conflict(
                 "The answer before is still being written. Wait for it or cancel it.", code="answer_in_progress"
             )
-        return await work.messages.thread(parent.id, limit=HISTORY_MESSAGES)
+        return thread
 
 
 @frozen(kw_only=True)
@@ -172,19 +201,18 @@ class RegenerateAnswer:
                 raise Conflict("The answer is still being written. Cancel it first.", code="answer_in_progress")
             conversation = await self.access.conversation(work, actor, present.conversation_id)
             *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
-            answer = await self.begin_answer.store(work, actor, conversation, question)
-            await work.commit(Asked(question=question, answer=answer))
-        return self.begin_answer.start(
-            AnswerOrder(
+            order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
                 question=question,
-                answer=answer,
+                answer=self.begin_answer.answer(actor, conversation, question),
                 history=tuple(history),
                 use_knowledge=use_knowledge,
                 filters=filters or SearchFilters(),
             )
-        )
+            async with self.begin_answer.ordered(work, order, asked_as=None) as begun:
+                await work.commit(Asked(question=question, answer=order.answer))
+        return await self.begin_answer.start(order, begun)
 
 
 @frozen(kw_only=True)
@@ -230,4 +258,4 @@ class Ask:
         if conversation_id is None:
             conversation_id = (await self.start(actor, collection_ids=collection_ids)).id
         asked = await self.post(actor, conversation_id=conversation_id, content=question)
-        return await self.read(actor, message_id=asked.answer.id)
+        return await self.read.own(actor, message_id=asked.answer.id)

@@ -32,9 +32,12 @@ from application import (
     rooms,
     rooms_access,
     rooms_answers,
+    rooms_chronicle,
     rooms_documents,
     rooms_events,
     rooms_feed,
+    rooms_publishing,
+    rooms_retention,
     rooms_sweep,
     tickets,
     uploads,
@@ -62,11 +65,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     generations = Generations(begin, ports.indexes)
-    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log)
+    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log, reranker=ports.reranker)
     access = ConversationAccess((rooms_answers.is_theirs,))
+    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
+    chronicle = rooms_chronicle.RoomChronicle(record=record)
     runs = AnswerRuns(begin=begin, log=ports.run_log, report=ports.log)
     write = WriteAnswer(
         begin=begin,
+        chronicle=chronicle,
         find=FindSources(begin=begin, search=search),
         model=ports.model,
         clock=clock,
@@ -75,19 +81,19 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         timeout=policy.answer_timeout,
     )
     start = conversations.StartConversation(begin=begin, clock=clock, ids=ids)
-    begin_answer = asking.BeginAnswer(write=write, runs=runs, limits=policy.answer_limits, clock=clock, ids=ids)
+    begin_answer = asking.BeginAnswer(
+        write=write, runs=runs, chronicle=chronicle, limits=policy.answer_limits, clock=clock, ids=ids
+    )
     post = asking.PostMessage(begin=begin, begin_answer=begin_answer, access=access, clock=clock, ids=ids)
     authenticate = authentication.Authenticate(begin=begin, tokens=ports.tokens, memory=memory, clock=clock)
     redeem = tickets.RedeemTicket(begin=begin, tickets=ports.tickets, tokens=ports.tokens, clock=clock)
-    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, log=ports.log)
     sweep = rooms_sweep.SweepRooms(begin=begin, bus=ports.live, clock=clock, log=ports.log)
     reconcile = reconciling.Reconcile(
         begin=begin, files=ports.files, generations=generations, clock=clock, log=ports.log
     )
     read = answer_reading.ReadAnswer(begin=begin, runs=runs, log=ports.run_log, access=access)
+    feeds = rooms_feed.RoomFeeds(bus=ports.live, begin=begin, read=read, log=ports.log)
     cancel = asking.CancelAnswer(begin=begin, runs=runs, access=access)
-    record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
-    publish = rooms_events.PublishEvent(begin=begin, record=record)
     erase = erasure.Erase(begin=begin, files=ports.files, generations=generations, clock=clock)
     read_document = indexing.ReadDocument(files=ports.files, parser=ports.parser, languages=ports.languages)
     return UseCases(
@@ -116,6 +122,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         list_sessions=login_sessions.ListSessions(begin=begin, clock=clock),
         show_session=login_sessions.ShowSession(begin=begin, clock=clock),
         revoke_session=login_sessions.RevokeSession(begin=begin, changes=changes, clock=clock),
+        forget_sessions=login_sessions.ForgetSessions(begin=begin, clock=clock, refresh_ttl=policy.refresh_ttl),
         change_password=login_sessions.ChangePassword(
             begin=begin, passwords=ports.passwords, changes=changes, clock=clock
         ),
@@ -203,18 +210,10 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         delete_room=rooms.DeleteRoom(begin=begin),
         list_room_member=rooms.ListRoomMember(begin=begin, record=record, clock=clock, ids=ids),
         unlist_room_member=rooms.UnlistRoomMember(begin=begin, record=record, ids=ids),
-        publish_event=publish,
+        publish_event=rooms_events.PublishEvent(begin=begin, record=record),
+        publish_together=rooms_publishing.PublishTogether(begin=begin, record=record),
         read_events=rooms_events.ReadEvents(begin=begin),
-        ask_in_room=rooms_answers.AskInRoom(
-            begin=begin,
-            publish=publish,
-            post=post,
-            read=read,
-            record=record,
-            bus=ports.live,
-            clock=clock,
-            log=ports.log,
-        ),
+        ask_in_room=rooms_answers.AskInRoom(begin=begin, post=post, clock=clock),
         cancel_live=rooms_answers.CancelLive(begin=begin, enter_workspace=enter_workspace, cancel=cancel),
         identify_live=rooms_access.IdentifyLive(begin=begin, authenticate=authenticate, redeem=redeem),
         enter_room=rooms_access.EnterRoom(begin=begin, enter_workspace=enter_workspace),
@@ -225,7 +224,11 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         handle_job=job_handling.HandleJob(
             tell_rooms=rooms_documents.TellRooms(begin=begin, record=record),
             ingest=ingestion.Ingest(
-                begin=begin, read=read_document, generations=generations, clock=clock, news=ports.news
+                begin=begin,
+                read=read_document,
+                generations=generations,
+                clock=clock,
+                news=rooms_documents.ProgressInRooms(news=ports.news, begin=begin, bus=ports.live),
             ),
             build=building.Build(begin=begin, read=read_document, generations=generations),
             remove_old=ingestion.RemoveOld(begin=begin, files=ports.files, generations=generations),
@@ -245,6 +248,9 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         change_index=index_changes.ChangeIndex(begin=begin, generations=generations, clock=clock, log=ports.log),
         show_index=index_changes.ShowIndex(begin=begin, generations=generations),
         document_news=ports.news,
-        end_lost_answers=EndLostAnswers(begin=begin, log=ports.run_log, clock=clock, report=ports.log),
+        end_lost_answers=EndLostAnswers(
+            begin=begin, log=ports.run_log, chronicle=chronicle, clock=clock, report=ports.log
+        ),
+        forget_room_events=rooms_retention.ForgetRoomEvents(begin=begin, clock=clock, kept=policy.room_retention),
         answer_runs=runs,
     )

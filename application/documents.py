@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from application.auditing import note
+from application.errors import AlreadyExists
 from application.ports.document_repositories import DocumentQuery
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.documents import Document
-from domain.errors import NotFound, StaleVersion
+from domain.errors import Conflict, NotFound, StaleVersion
 from domain.ids import CollectionId, DocumentId
 from domain.workspaces import Collection
 
@@ -27,6 +28,11 @@ async def readable_document(work: UnitOfWork, actor: Actor, document_id: Documen
     ):
         raise NotFound("There is no such document.")
     return document
+
+
+def duplicate_document() -> Conflict:
+    """The collection holds a document of the same bytes, and would hold two."""
+    return Conflict("The same file is in that collection already.", code="duplicate_document")
 
 
 async def readable_collection(work: UnitOfWork, actor: Actor, collection_id: CollectionId | None) -> Collection:
@@ -107,7 +113,9 @@ class ChangeDocument:
         collection_id: CollectionId | None = None,
         version: int | None = None,
     ) -> Document:
-        """`NotFound`, `InvalidInput`, or `StaleVersion` when `version` is not the present one."""
+        """`NotFound`, `InvalidInput`; `StaleVersion` when `version` is not the present one; `Conflict`
+        `duplicate_document` when the other collection has the same bytes already.
+        """
         actor.require(Action.DOCUMENT_WRITE)
         async with self.begin(actor.workspace_id) as work:
             document = await readable_document(work, actor, document_id)
@@ -117,7 +125,10 @@ class ChangeDocument:
             document = document.changed(
                 title=title, tags=tags, metadata=metadata, collection_id=collection_id, now=self.clock.now()
             )
-            await work.documents.save(document)
-            await note(work, Deed.DOCUMENT_CHANGED, document.id, by=actor)
-            await work.commit()
+            try:
+                await work.documents.save(document)
+                await note(work, Deed.DOCUMENT_CHANGED, document.id, by=actor)
+                await work.commit()
+            except AlreadyExists as error:
+                raise duplicate_document() from error
         return document

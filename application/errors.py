@@ -8,6 +8,8 @@
     │   ├── CacheUnavailable        callers go on without the cache
     │   ├── VectorsUnavailable
     │   ├── EmbedderUnavailable
+    │   ├── HasherBusy              more passwords wait to be compared than anybody would wait for
+    │   ├── RerankerUnavailable     searches go on without it
     │   ├── FilesUnavailable        also: the disk is full
     │   └── ModelUnavailable        the language model's provider; `llm_unavailable`
     ├── SchemaOutdated              the database is not at this version's schema: run `readingroom migrate`
@@ -64,6 +66,18 @@ class EmbedderUnavailable(Unavailable):
     code = "embedder_unavailable"
 
 
+class HasherBusy(Unavailable):
+    """More passwords wait to be hashed than can be in a few seconds."""
+
+    code = "too_busy"
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker cannot be reached, is being loaded, or took too long."""
+
+    code = "reranker_unavailable"
+
+
 class FilesUnavailable(Unavailable):
     """The file store cannot be written or read; the disk may be full."""
 
@@ -71,9 +85,18 @@ class FilesUnavailable(Unavailable):
 
 
 class ModelUnavailable(Unavailable):
-    """The language model's provider cannot be reached, is overloaded, or refuses the key."""
+    """The language model's provider cannot be reached, is overloaded, or refuses the key.
+
+    `retryable`: asking again may help, without anybody doing something about a key or an account.
+    """
 
     code = "llm_unavailable"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, retryable: bool = True, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after)
+        self.retryable = retryable
 
 
 class SchemaOutdated(ApplicationError):

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from application.ports.models import ModelRequest, PastTurn
+from application.ports.models import ModelRequest, PastTurn, StopReason
 from domain.conversations import Message, Speaker
+from domain.follow_ups import read_along
 
 MAX_HISTORY_TOKENS: Final = 16_000
-SHORT_QUESTION: Final = 60  # characters; a follow-up this short is searched for together with the one before
+REFUSED: Final = StopReason.REFUSAL.value
 MAX_QUERY: Final = 2000  # characters
 _PART_OF_BEFORE: Final = 500  # characters of the question before
 _CHARACTERS_A_TOKEN: Final = 3.5
@@ -28,16 +29,16 @@ def estimated_request(request: ModelRequest) -> int:
 
 
 def search_text(question: str, history: Iterable[Message]) -> str:
-    """The question in the light of the talk: a short follow-up is searched for with the question before it."""
+    """The question in the light of the talk: one that points back is searched for with those before it."""
     question = question.strip()
-    asked_before = [message.content for message in history if message.role is Speaker.USER]
-    if asked_before and len(question) <= SHORT_QUESTION:
-        question = f"{asked_before[-1].strip()[:_PART_OF_BEFORE]}\n{question}"
-    return question[:MAX_QUERY]
+    asked_before = [message.content.strip() for message in history if message.role is Speaker.USER]
+    along = [before[:_PART_OF_BEFORE] for before in read_along(question, asked_before)]
+    return "\n".join([*along, question])[-MAX_QUERY:]
 
 
 def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) -> tuple[PastTurn, ...]:
-    """Whole exchanges, the youngest within `budget` tokens; a question without an answer is left out.
+    """Whole exchanges, the youngest within `budget` tokens; a question without an answer, or with one that the model
+    broke off to refuse, is left out.
 
     When the budget is full, the older half of it goes at once: the beginning stays the same for many questions, as
     prompt caching needs it.
@@ -47,7 +48,7 @@ def past_turns(history: Iterable[Message], *, budget: int = MAX_HISTORY_TOKENS) 
     for message in history:
         if message.role is Speaker.USER:
             question = message
-        elif question is not None and message.content.strip():
+        elif question is not None and message.content.strip() and message.stop_reason != REFUSED:
             exchanges.append((question, message))
             question = None
     kept: list[tuple[Message, Message]] = []

@@ -17,6 +17,7 @@ from domain.documents import Document, Failure, FailureCode
 from domain.errors import NotFound
 from domain.ids import chunk_id
 from domain.passages import Chunk, Page, ParsedDocument
+from domain.surroundings import surroundings
 
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
@@ -75,18 +76,19 @@ def named_for(index: Index, chunks: Sequence[Chunk]) -> list[Chunk]:
 
 async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell: Callable[[float], None]) -> None:
     """Embed and write batch by batch, two at a time; `tell` is told the share that is done."""
-    batches = [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
+    placed = list(zip(chunks, surroundings(chunks), strict=True))
+    batches = [placed[start : start + BATCH] for start in range(0, len(placed), BATCH)]
     free = asyncio.Semaphore(IN_FLIGHT)
     done = 0
 
-    async def write_one(batch: Sequence[Chunk]) -> None:
+    async def write_one(batch: Sequence[tuple[Chunk, str]]) -> None:
         nonlocal done
         async with free:
-            vectors = await index.embedder.embed_passages([chunk.text_to_embed for chunk in batch])
-            await index.vectors.upsert(
-                document.workspace_id,
-                [_indexed(document, chunk, dense) for chunk, dense in zip(batch, vectors, strict=True)],
-            )
+            vectors = await index.embedder.embed_passages([chunk.text_to_embed for chunk, _ in batch])
+            points = [
+                _indexed(document, chunk, around, dense) for (chunk, around), dense in zip(batch, vectors, strict=True)
+            ]
+            await index.vectors.upsert(document.workspace_id, points)
             done += 1
             tell(done / len(batches))
 
@@ -98,7 +100,7 @@ async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell:
         raise _first(group_error) from group_error
 
 
-def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> IndexedChunk:
+def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[float]) -> IndexedChunk:
     return IndexedChunk(
         chunk_id=chunk.id,
         document_id=document.id,
@@ -106,6 +108,7 @@ def _indexed(document: Document, chunk: Chunk, dense: Sequence[float]) -> Indexe
         ordinal=chunk.ordinal,
         collection_id=document.collection_id,
         text=chunk.text_to_embed,
+        around=f"{document.title}\n{around}",
         dense=dense,
         language=document.language,
         media_type=document.media_type,

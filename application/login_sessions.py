@@ -21,7 +21,7 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.ids import SessionId
-from domain.users import LoginSession, check_password, normalise_email
+from domain.users import MAX_SPENT_TOKENS, LoginSession, check_password, normalise_email
 
 REFRESH_PREFIX: Final = "rrr_"
 
@@ -255,6 +255,24 @@ class ChangePassword:
             await note(work, Deed.ACCOUNT_PASSWORD_CHANGED, user.id, by=identity)
             await work.commit()
         await self.changes.announce(*ended)
+
+
+@frozen(kw_only=True)
+class ForgetSessions:
+    """Drop what is left of login sessions that are long over, and of refresh tokens that were spent long ago.
+
+    - A token that was spent longer ago than any lives is told apart from a mistyped one no more: both are refused.
+    """
+
+    begin: UnitOfWorkFactory
+    clock: Clock
+    refresh_ttl: timedelta
+
+    async def __call__(self) -> None:
+        """To be done once in a while."""
+        async with self.begin(None) as work:
+            await work.login_sessions.forget(before=self.clock.now() - self.refresh_ttl, keep=MAX_SPENT_TOKENS)
+            await work.commit()
 
 
 def _no_such_session() -> NotFound:

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from attrs import define
 
@@ -12,11 +11,9 @@ from application.errors import CacheUnavailable, ConcurrentChange
 from application.ports.runs import Outline, RunEvent, RunLog
 from application.ports.system import Clock, Log
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.retelling import outline_of, retold
-from domain.answers import Citation
+from application.retelling import draft_of, outline_of, retold
+from application.rooms_chronicle import RoomChronicle
 from domain.conversations import AnswerError, Message, MessageStatus
-from domain.ids import ChunkId, DocumentId
-from domain.passages import PageBoxes
 
 LOOK_EVERY: Final = 2.0  # seconds
 INTERRUPTED: Final = AnswerError(
@@ -35,6 +32,7 @@ class EndLostAnswers:
 
     begin: UnitOfWorkFactory
     log: RunLog
+    chronicle: RoomChronicle
     clock: Clock
     report: Log
     silence: timedelta = LEASE
@@ -60,10 +58,9 @@ class EndLostAnswers:
             told = []
         message = stored
         outline: Outline | None = None
-        text = "".join(event.data["text"] for event in told if event.name == "content.delta")
-        if len(text) >= len(stored.content):
-            citations = tuple(_citation(event) for event in told if event.name == "citation")
-            message, outline = stored.grown(text, citations), outline_of(told)
+        draft = draft_of(stored.id, told)
+        if len(draft.content) >= len(stored.content):
+            message, outline = stored.grown(draft.content, draft.citations), draft.outline
         async with self.begin(stored.workspace_id) as work:
             if not await work.runs.is_silent(stored.id, since=self.silence):
                 return False
@@ -76,9 +73,11 @@ class EndLostAnswers:
             saved = await work.messages.save(message)
             await work.runs.note(message.id, outline_of(events))
             await work.runs.end(message.id)
+            told_rooms = await self.chronicle.ended(work, message) if saved else ()
             await work.commit()
         self.report.warning("answer_interrupted", message_id=str(message.id), characters=len(message.content))
         await self._tell(message, events)
+        await self.chronicle.tell(told_rooms)
         return saved
 
     async def _tell(self, message: Message, events: list[RunEvent]) -> None:
@@ -94,23 +93,3 @@ def _end_of(told: list[RunEvent]) -> tuple[MessageStatus, AnswerError]:
     if told and told[-1].name == "message.failed":
         return MessageStatus(told[-1].data["message"]["status"]), AnswerError(**told[-1].data["error"])
     return MessageStatus.INTERRUPTED, INTERRUPTED
-
-
-def _citation(event: RunEvent) -> Citation:
-    """A citation from its event."""
-    data = event.data
-    return Citation(
-        index=data["index"],
-        claim_from=data["from"],
-        claim_to=data["to"],
-        chunk_id=ChunkId(UUID(data["chunk_id"])),
-        document_id=DocumentId(UUID(data["document_id"])),
-        document_title=data["document_title"],
-        page_from=data["page_from"],
-        page_to=data["page_to"],
-        quote=data["quote"],
-        boxes=tuple(
-            PageBoxes(page=box["page"], rects=tuple((r[0], r[1], r[2], r[3]) for r in box["rects"]))
-            for box in data["bboxes"]
-        ),
-    )

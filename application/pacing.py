@@ -1,7 +1,7 @@
 """Batching of a fast stream, so that a token is not a network write."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 from attrs import frozen
@@ -26,20 +26,20 @@ async def _pump(items: AsyncIterator[T], queue: "asyncio.Queue[T | _End]") -> No
         queue.put_nowait(_End(None))
 
 
-async def paced(items: AsyncIterator[T], *, interval: float) -> AsyncGenerator[list[T]]:
-    """Batches of what arrived: the first at once, then at most one every `interval` seconds, none empty.
+async def paced(items: AsyncIterator[T], *, interval: Callable[[], float]) -> AsyncGenerator[list[T]]:
+    """Batches of what arrived: the first at once, then at most one every `interval()` seconds, none empty.
 
-    Never holds an item back longer than `interval`, also when the source falls silent. An error of the source is
+    Never holds an item back longer than that, also when the source falls silent. An error of the source is
     raised after everything that came before it. Closing the iterator stops reading the source.
     """
     queue: asyncio.Queue[T | _End] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     pumping = asyncio.create_task(_pump(items, queue))
-    last = loop.time() - interval
+    last = float("-inf")
     try:
         while True:
             arrived = [await queue.get()]
-            wait = last + interval - loop.time()
+            wait = last + interval() - loop.time()
             if wait > 0 and not isinstance(arrived[0], _End):
                 await asyncio.sleep(wait)
             while not queue.empty():

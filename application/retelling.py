@@ -7,12 +7,16 @@ message, everything else stands there itself.
 
 from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from attrs import evolve
 
-from application.ports.runs import Outline, RunEvent
+from application.ports.runs import Draft, Outline, RunEvent
 from application.views import citation_view, message_view
+from domain.answers import Citation
 from domain.conversations import Message, MessageStatus, Usage
+from domain.ids import ChunkId, DocumentId, MessageId
+from domain.passages import PageBoxes
 
 _CITATION: Final = "c"
 
@@ -33,6 +37,16 @@ def outline_of(events: Sequence[RunEvent]) -> list[Any]:
             case _:
                 noted.append({"name": event.name, "data": event.data})
     return noted
+
+
+def draft_of(message_id: MessageId, events: Sequence[RunEvent]) -> Draft:
+    """What readers were told of an answer so far."""
+    return Draft(
+        message_id=message_id,
+        content="".join(event.data["text"] for event in events if event.name == "content.delta"),
+        citations=tuple(_citation(event) for event in events if event.name == "citation"),
+        outline=outline_of(events),
+    )
 
 
 def created(answer: Message, question: Message | None) -> dict[str, Any]:
@@ -81,4 +95,24 @@ def _as_begun(message: Message, model: str | None) -> Message:
         usage=Usage(),
         error=None,
         completed_at=None,
+    )
+
+
+def _citation(event: RunEvent) -> Citation:
+    """A citation from its event."""
+    data = event.data
+    return Citation(
+        index=data["index"],
+        claim_from=data["from"],
+        claim_to=data["to"],
+        chunk_id=ChunkId(UUID(data["chunk_id"])),
+        document_id=DocumentId(UUID(data["document_id"])),
+        document_title=data["document_title"],
+        page_from=data["page_from"],
+        page_to=data["page_to"],
+        quote=data["quote"],
+        boxes=tuple(
+            PageBoxes(page=box["page"], rects=tuple((r[0], r[1], r[2], r[3]) for r in box["rects"]))
+            for box in data["bboxes"]
+        ),
     )

@@ -1,18 +1,19 @@
 """Who may be where on the live side, at the beginning and ever after."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from application.authentication import Authenticate, EnterWorkspace, Identity
 from application.ports.rooms import Admission
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.tickets import RedeemTicket
+from application.together import Together
 from domain.access import Action, Actor
 from domain.errors import NotFound, Unauthenticated
-from domain.ids import ApiKeyId, RoomId, SessionId, UserId
+from domain.ids import ApiKeyId, RoomId, SessionId, UserId, WorkspaceId
 from domain.rooms import Sender
 
 
@@ -29,13 +30,18 @@ class LiveIdentity:
         return self.identity.expires_at
 
 
-@frozen(kw_only=True)
+@define(eq=False, kw_only=True)
 class IdentifyLive:
     """From a token or a ticket to a person on a connection."""
 
     begin: UnitOfWorkFactory
     authenticate: Authenticate
     redeem: RedeemTicket
+    _person: Together[UserId, Sender] = field(init=False)
+
+    @_person.default
+    def _people_together(self) -> Together[UserId, Sender]:
+        return Together(self._people)
 
     async def __call__(self, *, token: str | None = None, ticket: str | None = None) -> LiveIdentity:
         """`Unauthenticated` unless what is shown is genuine and its session or key and user are still good."""
@@ -45,30 +51,44 @@ class IdentifyLive:
             identity = await self.redeem(ticket)
         else:
             raise Unauthenticated("Show a token or a ticket.")
-        async with self.begin(None) as work:
-            user = await work.users.get(identity.user_id)
-        if user is None:
+        sender = await self._person(identity.user_id)
+        if sender is None:
             raise Unauthenticated("This user does not exist any more.", code="invalid_token")
-        return LiveIdentity(identity=identity, sender=Sender(id=user.id, name=user.name))
+        return LiveIdentity(identity=identity, sender=sender)
+
+    async def _people(self, user_ids: Sequence[UserId]) -> dict[UserId, Sender]:
+        async with self.begin(None) as work:
+            found = [await work.users.get(user_id) for user_id in user_ids]
+        return {user.id: Sender(id=user.id, name=user.name) for user in found if user is not None}
 
 
-@frozen(kw_only=True)
+@define(eq=False, kw_only=True)
 class EnterRoom:
     """From a person to what they may do in the workspace of a room that they see."""
 
     begin: UnitOfWorkFactory
     enter_workspace: EnterWorkspace
+    _workspace: Together[tuple[RoomId, UserId], WorkspaceId] = field(init=False)
+
+    @_workspace.default
+    def _places_together(self) -> Together[tuple[RoomId, UserId], WorkspaceId]:
+        return Together(self._places)
 
     async def __call__(self, identity: Identity, room_id: RoomId) -> Actor:
         """`NotFound` unless they see the room, `Forbidden` when their credential may not read."""
-        async with self.begin(None) as work:
-            admitted = await work.rooms.admitted([(room_id, identity.user_id)])
-            room = (await work.rooms.positions([room_id])).get(room_id)
-        if not admitted or room is None:
+        workspace_id = await self._workspace((room_id, identity.user_id))
+        if workspace_id is None:
             raise NotFound("There is no such room.")
-        actor = await self.enter_workspace(identity, room.workspace_id)
+        actor = await self.enter_workspace(identity, workspace_id)
         actor.require(Action.ROOM_READ)
         return actor
+
+    async def _places(self, pairs: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[RoomId, UserId], WorkspaceId]:
+        """The workspaces of the rooms into which they may."""
+        async with self.begin(None) as work:
+            admitted = await work.rooms.admitted(pairs)
+            rooms = await work.rooms.positions(list({one.room_id for one in admitted}))
+        return {(one.room_id, one.user_id): rooms[one.room_id].workspace_id for one in admitted if one.room_id in rooms}
 
 
 @frozen(kw_only=True)

@@ -1,12 +1,17 @@
-"""What becomes of documents, as events in the rooms of their workspace."""
+"""What becomes of documents, in the rooms of their workspace: events at the end, signals on the way."""
 
-from typing import Any
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Any, Final
 from uuid import uuid5
 
-from attrs import frozen
+from attrs import define, field, frozen
 
+from application.errors import ApplicationError
+from application.ports.live import LiveBus, LiveNote, NoteKind
+from application.ports.news import DocumentNews
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.rooms_events import RecordEvent
+from application.rooms_events import RecordEvent, compact, sender_view
 from domain.access import Role
 from domain.documents import Document, DocumentStatus
 from domain.errors import NotFound
@@ -16,6 +21,9 @@ from domain.workspaces import Collection, Visibility
 
 SERVICE = Sender(id=None, name="Reading Room")
 MOST_ROOMS = 1000  # of a workspace that are told
+MOST_SIGNALLED: Final = 100  # of them that follow the progress
+SIGNAL_EVERY: Final = 1.0  # seconds between two signals about one document
+PROGRESS: Final = "document.progress"
 
 
 @frozen(kw_only=True)
@@ -37,7 +45,7 @@ class TellRooms:
             kind = None if document is None else _kind_of(document)
             if document is None or kind is None:
                 return
-            rooms = await self._rooms(work, document)
+            rooms = await _rooms_of(work, document, limit=MOST_ROOMS)
         for room in rooms:
             event = NewEvent(
                 room_id=room.id,
@@ -53,14 +61,60 @@ class TellRooms:
             except NotFound:
                 continue  # the room was deleted meanwhile
 
-    async def _rooms(self, work: UnitOfWork, document: Document) -> list[Room]:
-        collection = await work.collections.get(document.collection_id)
-        if collection is None:
-            return []
-        rooms = await work.rooms.page(
-            document.workspace_id, seen_by=document.created_by, role=Role.OWNER, limit=MOST_ROOMS
-        )
-        return [room for room in rooms if await _may_be_told(work, room, collection)]
+
+@define(eq=False, kw_only=True)
+class ProgressInRooms(DocumentNews):
+    """Tells those who follow a document, and the rooms that may know of it, how far it is.
+
+    Rooms are told by the signal `document.progress`, at most once a second: it may be dropped, the end is an event.
+    """
+
+    news: DocumentNews
+    begin: UnitOfWorkFactory
+    bus: LiveBus
+    _next_at: dict[DocumentId, float] = field(factory=dict)  # of documents that are worked on
+
+    async def tell(self, document_id: DocumentId) -> None:
+        """Never fails: what is not told is not needed."""
+        await self.news.tell(document_id)
+        now = asyncio.get_running_loop().time()
+        if now < self._next_at.get(document_id, now):
+            return
+        self._next_at[document_id] = now + SIGNAL_EVERY
+        try:
+            await self._signal(document_id)
+        except ApplicationError:
+            return
+
+    def listen(self, document_id: DocumentId) -> AbstractContextManager[asyncio.Event]:
+        """As the news do."""
+        return self.news.listen(document_id)
+
+    async def _signal(self, document_id: DocumentId) -> None:
+        async with self.begin(None) as work:
+            document = await work.documents.get(document_id)
+            if document is None or document.is_deleted or _kind_of(document) is not None:
+                self._next_at.pop(document_id, None)
+                return
+            rooms = await _rooms_of(work, document, limit=MOST_SIGNALLED)
+        for room in rooms:
+            frame = {
+                "type": "signal",
+                "room_id": str(room.id),
+                "name": PROGRESS,
+                "sender": sender_view(SERVICE),
+                "data": _progress_of(document),
+            }
+            await self.bus.note(room.id, LiveNote(kind=NoteKind.SIGNAL, body=compact(frame)))
+
+
+async def _rooms_of(work: UnitOfWork, document: Document, *, limit: int) -> list[Room]:
+    """Rooms that may know of it."""
+    collection = await work.collections.get(document.collection_id)
+    if collection is None:
+        return []
+    rooms = await work.rooms.page(document.workspace_id, seen_by=document.created_by, role=Role.OWNER, limit=limit)
+    return [room for room in rooms if await _may_be_told(work, room, collection)]
 
 
 async def _may_be_told(work: UnitOfWork, room: Room, collection: Collection) -> bool:
@@ -93,3 +147,13 @@ def _data_of(document: Document) -> dict[str, Any]:
     if document.failure is not None and not document.is_deleted:
         data["error"] = {"code": document.failure.code.value, "message": document.failure.message}
     return data
+
+
+def _progress_of(document: Document) -> dict[str, Any]:
+    return {
+        "document_id": str(document.id),
+        "title": document.title,
+        "status": document.status.value,
+        "stage": None if document.stage is None else document.stage.value,
+        "progress": document.progress,
+    }

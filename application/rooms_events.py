@@ -27,11 +27,16 @@ def event_view(event: RoomEvent) -> dict[str, Any]:
         "seq": event.seq,
         "epoch": str(event.epoch),
         "kind": event.kind.value,
-        "sender": {"id": None if event.sender.id is None else str(event.sender.id), "name": event.sender.name},
+        "sender": sender_view(event.sender),
         "client_msg_id": str(event.client_msg_id),
         "data": event.data,
         "created_at": time_view(event.created_at),
     }
+
+
+def sender_view(sender: Sender) -> dict[str, Any]:
+    """Who it was."""
+    return {"id": None if sender.id is None else str(sender.id), "name": sender.name}
 
 
 def compact(value: Any) -> bytes:
@@ -59,6 +64,13 @@ async def readable_room(work: UnitOfWork, actor: Actor, room_id: RoomId) -> None
         raise NotFound("There is no such room.")
 
 
+def same_event(appended: Appended) -> Appended:
+    """`Conflict` (code `idempotency_conflict`) where another event stands under the id."""
+    if not appended.is_same:
+        raise Conflict("Another event was sent under this client_msg_id.", code="idempotency_conflict")
+    return appended
+
+
 @frozen(kw_only=True)
 class RecordEvent:
     """Append an event and commit, then tell it. What cannot be told now is told by the sweeper."""
@@ -82,12 +94,15 @@ class RecordEvent:
         await self.tell(appended.event)
         return appended
 
-    async def tell(self, event: RoomEvent) -> None:
-        """Tell a committed event."""
+    async def tell(self, *events: RoomEvent) -> None:
+        """Tell committed events of one room, in order."""
+        if not events:
+            return
+        room_id, seq = events[0].room_id, events[0].seq
         try:
-            await self.bus.publish(event.room_id, [told(event)])
+            await self.bus.publish(room_id, [told(event) for event in events])
         except CacheUnavailable as error:
-            self.log.warning("event_not_told", room_id=str(event.room_id), seq=event.seq, reason=error.slug)
+            self.log.warning("event_not_told", room_id=str(room_id), seq=seq, reason=error.slug)
 
 
 @frozen(kw_only=True)
@@ -114,9 +129,7 @@ class PublishEvent:
             if error.constraint != UQ_CLIENT_MSG_ID:
                 raise
             appended = await self._append(actor, room_id, checked, client_msg_id, data)
-        if not appended.is_same:
-            raise Conflict("Another event was sent under this client_msg_id.", code="idempotency_conflict")
-        return appended
+        return same_event(appended)
 
     async def _append(self, actor: Actor, room_id: RoomId, kind: Any, client_msg_id: UUID, data: Any) -> Appended:
         async with self.begin(actor.workspace_id) as work:
@@ -140,6 +153,7 @@ class EventPage:
     events: list[RoomEvent]
     head_seq: int
     epoch: UUID
+    is_whole: bool  # False: retention took some of those that were asked for
 
 
 @frozen(kw_only=True)
@@ -166,4 +180,14 @@ class ReadEvents:
                 border = MAX_SEQ if before is None else before
                 events = await work.rooms.events_before(room_id, border, limit=limit)
         head = max([room.last_seq, *(event.seq for event in events)])
-        return EventPage(events=events, head_seq=head, epoch=room.epoch)
+        asked = _asked_for(head, limit=limit, after=after, before=before)
+        is_whole = [event.seq for event in events] == list(asked)
+        return EventPage(events=events, head_seq=head, epoch=room.epoch, is_whole=is_whole)
+
+
+def _asked_for(head: int, *, limit: int, after: int | None, before: int | None) -> range:
+    """The numbers that a page would have if nothing was ever forgotten."""
+    if after is not None:
+        return range(max(after, 0) + 1, min(max(after, 0) + limit, head) + 1)
+    end = head + 1 if before is None else max(1, min(before, head + 1))
+    return range(max(1, end - limit), end)

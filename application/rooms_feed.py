@@ -1,25 +1,33 @@
 """The feed of one room in this process: in order, without gaps or repeats, for everybody who reads it here."""
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Final, Protocol
 from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from application.answer_reading import ReadAnswer
 from application.errors import ApplicationError, CacheUnavailable
 from application.ports.live import LiveBus, LiveEvent, LiveGap, LiveMessage, LiveNote, LiveTop
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.rooms_chronicle import conversation_of
 from application.rooms_events import told
+from application.rooms_runs import RoomRuns, RunState
 from domain.errors import NotFound
-from domain.ids import RoomId
+from domain.ids import MessageId, RoomId
+from domain.rooms import EventKind
 
 MAX_CATCH_UP: Final = 1000  # events that a returning reader is told at once
 MAX_CATCH_UP_BYTES: Final = 768 * 1024  # of them together, so that they fit into one frame
 _PAGE: Final = 500
 _RETRY: Final = 0.5  # seconds between two tries to read the database
+_HEAD: Final = 256  # bytes of a publication in which its kind stands
+_STARTED: Final = EventKind.ANSWER_STARTED.value.encode()
 
 
 class FeedReader(Protocol):
@@ -50,6 +58,7 @@ class Joined:
     epoch: UUID
     recovered: bool
     events: tuple[LiveEvent, ...] = ()
+    runs: tuple[RunState, ...] = ()
 
 
 @define
@@ -68,12 +77,14 @@ class RoomFeed:
     """One room's order as this process has seen it.
 
     The feed listens before it looks at the database, so that nothing falls between. It keeps the youngest events at
-    hand without a gap up to its position; a reader joins in one step, between two events.
+    hand without a gap up to its position; a reader joins in one step, between two events. Answers are followed from
+    the event with which they start.
     """
 
     room_id: RoomId
     bus: LiveBus
     begin: UnitOfWorkFactory
+    read: ReadAnswer
     log: Log
     counts: FeedCounts
     ended: "Callable[[RoomFeed], None]"  # called when the feed cannot go on
@@ -86,6 +97,11 @@ class RoomFeed:
     _is_behind: bool = False
     _healing: asyncio.Task[None] | None = None
     _covering: asyncio.Lock = field(factory=asyncio.Lock)
+    runs: RoomRuns = field(init=False)
+
+    @runs.default
+    def _none_yet(self) -> RoomRuns:
+        return RoomRuns(self.room_id, self.read, self.begin, self.log, self._note)
 
     @property
     def start(self) -> int:
@@ -99,7 +115,11 @@ class RoomFeed:
             async with self.begin(None) as work:
                 self.counts.reads += 1
                 room = (await work.rooms.positions([self.room_id])).get(self.room_id)
+                # looked at after the position: an answer that starts in between is found twice rather than never
+                answers = await work.runs.written_in(conversation_of(self.room_id))
+            await self.runs.take_up(answers)
         except BaseException:
+            await self.runs.close()
             await self.bus.unsubscribe(self.room_id, self)
             raise
         if room is None:
@@ -112,6 +132,7 @@ class RoomFeed:
     async def close(self) -> None:
         """Listen no more."""
         await self.bus.unsubscribe(self.room_id, self)
+        await self.runs.close()
         if self._healing is not None:
             self._healing.cancel()
             await asyncio.gather(self._healing, return_exceptions=True)
@@ -121,8 +142,7 @@ class RoomFeed:
         if self.epoch is None:
             self._is_behind = True
         elif isinstance(message, LiveNote):
-            for reader in tuple(self.readers):
-                reader.tell(self.room_id, message)
+            self._note(message)
         elif isinstance(message, LiveGap):
             self.counts.gaps += 1
             self._heal()
@@ -157,18 +177,19 @@ class RoomFeed:
                     self._ring_bytes += sum(len(event.body) for event in older)
                     return
 
-    def join(self, reader: FeedReader, since: Since | None) -> Joined:
+    def join(self, reader: FeedReader, since: Since | None, runs: Mapping[MessageId, int]) -> Joined:
         """From this step on the reader is told what follows. In one step with `cover` and with the reply."""
         if self.epoch is None:
             raise CacheUnavailable("The room's feed began anew; join again.")
         self.readers.add(reader)
+        joined = Joined(seq=self.position, epoch=self.epoch, recovered=False, runs=self.runs.states(runs))
         if since is None or since.epoch != self.epoch or not self.start <= since.seq <= self.position:
-            return Joined(seq=self.position, epoch=self.epoch, recovered=False)
-        missed = tuple(self._ring)[since.seq - self.start :]
+            return joined
+        missed = tuple(islice(self._ring, since.seq - self.start, None))
         if len(missed) > MAX_CATCH_UP or sum(len(event.body) for event in missed) > MAX_CATCH_UP_BYTES:
-            return Joined(seq=self.position, epoch=self.epoch, recovered=False)
+            return joined
         self._trim()
-        return Joined(seq=self.position, epoch=self.epoch, recovered=True, events=missed)
+        return evolve(joined, recovered=True, events=missed)
 
     def _advance(self, event: LiveEvent) -> None:
         self.position = event.seq
@@ -177,6 +198,17 @@ class RoomFeed:
         self._trim()
         for reader in tuple(self.readers):
             reader.tell(self.room_id, event)
+        if _STARTED in event.body[:_HEAD]:
+            self._answer_started(event)
+
+    def _answer_started(self, event: LiveEvent) -> None:
+        frame = json.loads(event.body)
+        if frame["kind"] == EventKind.ANSWER_STARTED:
+            self.runs.began(MessageId(UUID(frame["data"]["message_id"])))
+
+    def _note(self, note: LiveNote) -> None:
+        for reader in tuple(self.readers):
+            reader.tell(self.room_id, note)
 
     def _trim(self) -> None:
         while len(self._ring) > MAX_CATCH_UP or self._ring_bytes > MAX_CATCH_UP_BYTES:
@@ -243,21 +275,29 @@ class RoomFeeds:
 
     bus: LiveBus
     begin: UnitOfWorkFactory
+    read: ReadAnswer
     log: Log
     counts: FeedCounts = field(factory=FeedCounts)
     _feeds: dict[RoomId, RoomFeed] = field(factory=dict)
     _opening: dict[RoomId, asyncio.Task[None]] = field(factory=dict)
     _closing: set[asyncio.Task[None]] = field(factory=set)
 
-    async def join(self, room_id: RoomId, reader: FeedReader, since: Since | None = None) -> Joined:
-        """Read a room from `since` on. `NotFound`, `CacheUnavailable` or `DatabaseUnavailable`.
+    async def join(
+        self,
+        room_id: RoomId,
+        reader: FeedReader,
+        since: Since | None = None,
+        runs: Mapping[MessageId, int] | None = None,
+    ) -> Joined:
+        """Read a room from `since` on, and of each answer in `runs` what follows so many deltas.
 
-        The reader is told what follows from the very step in which this returns.
+        `NotFound`, `CacheUnavailable` or `DatabaseUnavailable`. The reader is told what follows from the very step in
+        which this returns.
         """
         feed = self._feeds.get(room_id)
         if feed is None:
             feed = self._feeds[room_id] = RoomFeed(
-                room_id, self.bus, self.begin, self.log, self.counts, ended=self._forget
+                room_id, self.bus, self.begin, self.read, self.log, self.counts, ended=self._forget
             )
             self._opening[room_id] = asyncio.create_task(feed.open())
         feed.users += 1
@@ -268,7 +308,9 @@ class RoomFeeds:
                 self._opening.pop(room_id, None)
             if since is not None and since.epoch == feed.epoch:
                 await feed.cover(since.seq)
-            return feed.join(reader, since)
+            if runs:
+                await feed.runs.cover(runs)
+            return feed.join(reader, since, runs or {})
         except BaseException:
             feed.users -= 1
             if feed.users <= 0:

@@ -72,18 +72,13 @@ class FindSources:
         """The chunks before and after each hit."""
         if not hits:
             return []
-        found: dict[ChunkId, Passage] = {}
         async with self.begin(actor.workspace_id) as work:
-            for hit in hits:
-                chunk = hit.chunk
-                before = chunk.ordinal - 2
-                around = await work.passages.of_document(
-                    chunk.document_id, chunk.revision, limit=3, after=before if before >= 0 else None
-                )
-                for one in around:
-                    if abs(one.ordinal - chunk.ordinal) == 1:
-                        beside = evolve(hit, chunk=one, score=hit.score * NEIGHBOUR, highlights=())
-                        found.setdefault(one.id, beside)
+            around = await work.passages.beside([hit.chunk for hit in hits])
+        found: dict[ChunkId, Passage] = {}
+        for hit in hits:
+            for one in around:
+                if one.document_id == hit.chunk.document_id and abs(one.ordinal - hit.chunk.ordinal) == 1:
+                    found.setdefault(one.id, evolve(hit, chunk=one, score=hit.score * NEIGHBOUR, highlights=()))
         taken = {hit.chunk.id for hit in hits}
         return [passage for passage in found.values() if passage.chunk.id not in taken]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from attrs import field, frozen
 
 from application.auditing import note
-from application.documents import check_version, readable_collection, readable_document
+from application.documents import check_version, duplicate_document, readable_collection, readable_document
 from application.errors import AlreadyExists
 from application.ports.files import FileStore, StoredFile
 from application.ports.parsing import MediaTypes
@@ -180,7 +180,9 @@ class ReviseDocument:
         filename: str | None,
         version: int | None = None,
     ) -> Document:
-        """Errors as for an upload, `NotFound`, and `StaleVersion` when `version` is not the present one."""
+        """Errors as for an upload, `NotFound`, `StaleVersion` when `version` is not the present one, and `Conflict`
+        `duplicate_document` when another document of the collection has these bytes.
+        """
         actor.require(Action.DOCUMENT_WRITE)
         async with self.begin(actor.workspace_id) as work:
             document = await readable_document(work, actor, document_id)
@@ -205,6 +207,9 @@ class ReviseDocument:
                 await work.documents.save(document)
                 await note(work, Deed.DOCUMENT_REVISED, document.id, by=actor)
                 await work.commit()
+        except AlreadyExists as error:
+            await self.files.delete(key)
+            raise duplicate_document() from error
         except BaseException:
             await self.files.delete(key)
             raise

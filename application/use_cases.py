@@ -37,6 +37,8 @@ from application import (
     rooms_answers,
     rooms_events,
     rooms_feed,
+    rooms_publishing,
+    rooms_retention,
     rooms_sweep,
     tickets,
     uploads,
@@ -59,6 +61,7 @@ from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser
 from application.ports.presence import Presence
+from application.ports.reranking import Reranker
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
@@ -78,6 +81,7 @@ class Ports:
     parser: Parser
     languages: LanguageDetector
     indexes: Indexes
+    reranker: Reranker | None = None
     model: AnswerModel
     run_log: RunLog
     news: DocumentNews
@@ -105,6 +109,7 @@ class Policy:
     answer_timeout: timedelta = timedelta(minutes=10)
     answer_limits: AnswerLimits = field(factory=AnswerLimits)
     prices: Mapping[str, Price] = field(factory=dict)  # by model
+    room_retention: timedelta | None = None  # None: events are kept for ever
 
 
 @frozen(kw_only=True)
@@ -120,6 +125,7 @@ class UseCases:
     list_sessions: login_sessions.ListSessions
     show_session: login_sessions.ShowSession
     revoke_session: login_sessions.RevokeSession
+    forget_sessions: login_sessions.ForgetSessions
     change_password: login_sessions.ChangePassword
     authenticate: authentication.Authenticate
     enter_workspace: authentication.EnterWorkspace
@@ -204,13 +210,14 @@ class UseCases:
     list_room_member: rooms.ListRoomMember
     unlist_room_member: rooms.UnlistRoomMember
     publish_event: rooms_events.PublishEvent
+    publish_together: rooms_publishing.PublishTogether
     read_events: rooms_events.ReadEvents
 
     # around every call
     idempotency: Idempotency
     show_audit_log: auditing.ShowAuditLog
     # the live side of rooms
-    ask_in_room: rooms_answers.AskInRoom  # for the host to close before it goes
+    ask_in_room: rooms_answers.AskInRoom
     cancel_live: rooms_answers.CancelLive
     identify_live: rooms_access.IdentifyLive
     enter_room: rooms_access.EnterRoom
@@ -232,6 +239,7 @@ class UseCases:
     show_index: index_changes.ShowIndex
 
     end_lost_answers: EndLostAnswers
+    forget_room_events: rooms_retention.ForgetRoomEvents
 
     document_news: DocumentNews  # for whoever follows a document
 

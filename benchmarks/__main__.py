@@ -2,17 +2,18 @@
 
     python -m benchmarks [NAME ...]
 
-Each prints a table; those of start and search also keep their numbers as JSON in benchmarks/results/.
+Each prints a table; those of start, search and rooms also keep their numbers as JSON in benchmarks/results/.
 `python -m benchmarks.NAME --help` tells what one of them can be asked. `ingest`, `parsing` and `evaluate` take a folder
-of files and are run by themselves, and so is `faults`, which takes its time.
+of files and are run by themselves; so are `faults`, which kills everything in turn and takes its time, and `failures`,
+which tries every way in which the language model can fail.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "search", "answers", "requests")
-KEEPING = ("startup", "search")  # those that write their numbers as JSON
+NAMES = ("startup", "search", "answers", "requests", "rooms")
+KEEPING = ("startup", "search", "rooms")  # those that write their numbers as JSON
 RESULTS = Path(__file__).with_name("results")
 
 

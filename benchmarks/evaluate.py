@@ -7,7 +7,8 @@ it stays), every question asked through the search use case. Judged sets (BEIR's
 `queries.jsonl`, `qrels/test.tsv`) give nDCG@10 and recall@100 of documents with one passage a document. Several sets
 of one family (`xquad-en`, `xquad-de`, …) are also asked in all their collections together. Question sets with gold
 places (`questions.jsonl` beside `documents/`) give the share of questions whose gold page or passage is among the
-first five passages, among all files and within the right one.
+first five passages, among all files and within the right one; with `--answers` they are asked, and their answers'
+citations are judged instead (see `benchmarks.evaluate_answers`).
 """
 
 import argparse
@@ -204,9 +205,14 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="at most N questions of each set, always the same")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the installation, and use it again")
+    parser.add_argument("--answers", action="store_true", help="judge the answers to questions with gold places")
     options = parser.parse_args()
+    if options.answers:
+        from benchmarks.evaluate_answers import evaluate_answers as measure  # which builds on this module
+    else:
+        measure = evaluate
     with tempfile.TemporaryDirectory(prefix="rr-evaluate-") as temporary:
-        rows = asyncio.run(evaluate(options, options.data_dir or Path(temporary)))
+        rows = asyncio.run(measure(options, options.data_dir or Path(temporary)))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0

@@ -1,71 +1,62 @@
 """What it costs to know who asks: authenticated requests against a bare route, and logins beside other requests.
 
-    python -m benchmarks.requests [--seconds 4] [--logins 4]
+    python -m benchmarks.requests [--seconds 6] [--logins 10] [--total 0] [--workers 1]
 
-Starts PostgreSQL and Valkey of its own, serves both applications with uvicorn in processes of their own, one after the
-other, and calls them over a few kept connections. Prints JSON: requests a second, their ratio, logins a second against
-what argon2 alone reaches, and the slowest hundredth of other requests with and without logins beside them.
+A bare FastAPI route, served by uvicorn in one process, and `readingroom serve` as it is installed, with its limits of
+rate for reading and logging in raised, its log and its engines, are called over a few kept connections, one after the
+other. Prints JSON: requests a second, their ratio, the time that each took the serving process, logins a second
+against what argon2 alone reaches, and the slowest hundredth of other requests with and without logins beside them.
+`--total 10000` counts logins instead of seconds.
 """
 
 import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import socket
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
-import asyncpg
 import psutil
-from attrs import evolve, frozen
+from attrs import frozen
 from fastapi import FastAPI
 
-from adapters.embedded import postgres, valkey
-from adapters.embedded.supervisor import Supervisor
-from adapters.postgres import migrations
-from adapters.postgres.engine import make_engine
-from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from adapters.redis.access_changes import RedisAccessChanges
-from adapters.redis.client import connect
 from adapters.security.passwords import Argon2Passwords
-from application.assembly import assemble
-from application.use_cases import Policy, Ports
-from entrypoints.http.app import create_app
-from tests.fakes.assembly import Assembly
-from tests.http.conftest import StandInContainer
+from entrypoints import api_process, cli
 
 PASSWORD: Final = "correct horse battery"  # noqa: S105 of a database that is thrown away
 EMAIL: Final = "ada@example.org"
 CONNECTIONS: Final = 8
-
-
-@frozen
-class Engines:
-    """Where the engines answer."""
-
-    database: str
-    redis: str
+CLIENTS: Final = 50  # that log in
+LIMITS: Final = "read=9000000/1m, login=9000000/1m"
+OK: Final = 200
+AGAIN: Final = 429, 503
 
 
 @frozen
 class Server:
-    """A server's port, and its process, whose time on the processor does not depend on who else is busy."""
+    """A server's port, and its processes, whose time on the processor does not depend on who else is busy."""
 
     port: int
-    process: psutil.Process
+    processes: list[psutil.Process]
 
-    async def rate(self, request: bytes, seconds: float) -> tuple[float, float]:
+    async def rate(self, request: bytes, seconds: float) -> dict[str, int]:
         """Requests a second, and microseconds of processor time that each took the server."""
-        await repeat(self.port, request, 0.5)
-        before = sum(self.process.cpu_times()[:2])
+        await repeat(self.port, request, 1)
+        before = self._used()
         done = len(await repeat(self.port, request, seconds))
-        return done / seconds, (sum(self.process.cpu_times()[:2]) - before) / done * 1e6
+        return {"rps": round(done / seconds), "cpu_us": round((self._used() - before) / done * 1e6)}
+
+    def _used(self) -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
 
 
 def bare() -> FastAPI:
@@ -79,60 +70,66 @@ def bare() -> FastAPI:
     return app
 
 
-def ours(engines: Engines) -> FastAPI:
-    """Our application; accounts are real, the rest, which these requests do not touch, are fakes."""
-    client = connect(engines.redis)
-    assembly = Assembly(root=Path(tempfile.mkdtemp()))
-    fakes: Ports = assembly.ports()
-    ports = evolve(
-        fakes,
-        begin=PostgresUnitOfWorkFactory(make_engine(engines.database)),
-        passwords=Argon2Passwords(),
-        changes=RedisAccessChanges(client),
-    )
-    real = assemble(ports, Policy())
-
-    class Container(StandInContainer):
-        def use_cases(self) -> Any:
-            return real
-
-    return create_app(Container(assembly))
-
-
-def serve(descriptor: socket.socket, engines: Engines | None) -> None:
-    """One server process."""
+def serve_bare(descriptor: socket.socket) -> None:
+    """One server process, set up as ours."""
     import uvicorn
 
-    from entrypoints.logging import configure_logging
-
-    configure_logging(log_format="json", level="warning")
-    app = bare() if engines is None else ours(engines)
-    config = uvicorn.Config(app, log_config=None, access_log=False, loop="uvloop", http="httptools")
+    config = uvicorn.Config(
+        bare(), log_config=None, access_log=False, server_header=False, loop="uvloop", http="httptools"
+    )
     asyncio.run(uvicorn.Server(config).serve(sockets=[descriptor]))
 
 
 @asynccontextmanager
-async def serving(engines: Engines | None) -> AsyncIterator["Server"]:
-    """A server process."""
+async def serving_bare() -> AsyncIterator[Server]:
+    """The bare route."""
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what it accepts
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(listening, engines))
+    process = multiprocessing.get_context("spawn").Process(target=serve_bare, args=(listening,))
     process.start()
     port: int = listening.getsockname()[1]
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            async with asyncio.timeout(1):
-                await call(port, "GET", "/nothing")
-            break
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.1)
     try:
-        yield Server(port, psutil.Process(process.pid))
+        await answering(port, "/bare")
+        yield Server(port, [psutil.Process(process.pid)])
     finally:
         process.terminate()
         process.join(20)
         listening.close()
+
+
+@asynccontextmanager
+async def serving_ours(folder: Path, workers: int) -> AsyncIterator[Server]:
+    """The product, without its ingestion worker."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "READINGROOM_DATA_DIR": str(folder / "data"),
+        "READINGROOM_RATE_LIMITS": LIMITS,
+        "READINGROOM_LOG_FORMAT": "json",
+    }
+    options = ("serve", "--no-worker", "--port", str(port), "--workers", str(workers))
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", cli.__name__, *options, env=environment, stderr=log
+        )
+    try:
+        await answering(port, "/readyz")
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield Server(port, [child for child in children if api_process.__name__ in " ".join(child.cmdline())])
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def answering(port: int, path: str) -> None:
+    """Wait until it does."""
+    async with asyncio.timeout(120):
+        while True:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                if (await call(port, "GET", path))[0] == OK:
+                    return
+            await asyncio.sleep(0.2)
 
 
 class Connection:
@@ -167,12 +164,12 @@ def raw(method: str, path: str, *, token: str | None = None, body: Any = None) -
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + content
 
 
-async def call(port: int, method: str, path: str, **more: Any) -> Any:
+async def call(port: int, method: str, path: str, **more: Any) -> tuple[int, Any]:
     """One request on a connection of its own."""
     connection = await Connection.open(port)
     try:
-        _, body = await connection.request(raw(method, path, **more))
-        return json.loads(body)
+        status, body = await connection.request(raw(method, path, **more))
+        return status, json.loads(body)
     finally:
         connection.close()
 
@@ -186,7 +183,7 @@ async def repeat(port: int, request: bytes, seconds: float, connections: int = C
         connection = await Connection.open(port)
         while (begun := time.perf_counter()) < until:
             status, body = await connection.request(request)
-            if status != 200:  # noqa: PLR2004 nothing else was asked for
+            if status != OK:
                 raise RuntimeError(f"{status}: {body[:200]!r}")
             durations.append(time.perf_counter() - begun)
         connection.close()
@@ -195,9 +192,55 @@ async def repeat(port: int, request: bytes, seconds: float, connections: int = C
     return durations
 
 
+async def flood(port: int, request: bytes, *, seconds: float, total: int) -> dict[str, Any]:
+    """Many clients that log in, each again and again; one that is told to come back later does."""
+    begun = time.perf_counter()
+    statuses: Counter[int] = Counter()
+    durations: list[float] = []
+
+    def goes_on() -> bool:
+        return statuses[OK] < total if total else time.perf_counter() - begun < seconds
+
+    async def client() -> None:
+        connection = await Connection.open(port)
+        while goes_on():
+            asked = time.perf_counter()
+            status, body = await connection.request(request)
+            statuses[status] += 1
+            if status == OK:
+                durations.append(time.perf_counter() - asked)
+            elif status in AGAIN:
+                await asyncio.sleep(1)
+            else:
+                raise RuntimeError(f"{status}: {body[:200]!r}")
+        connection.close()
+
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    taken = time.perf_counter() - begun
+    return {
+        "logins": statuses[OK],
+        "logins_per_second": round(statuses[OK] / taken, 1),
+        "told_to_come_back": sum(statuses[status] for status in AGAIN),
+        "login_p99_ms": p99(durations),
+    }
+
+
 def p99(durations: list[float]) -> float:
     """Milliseconds."""
     return round(statistics.quantiles(durations, n=100)[-1] * 1000, 2)
+
+
+async def steadily(port: int, request: bytes, stop: asyncio.Event) -> list[float]:
+    """Durations of requests of one client who takes a breath after each, until told to stop."""
+    connection = await Connection.open(port)
+    durations: list[float] = []
+    while not stop.is_set():
+        begun = time.perf_counter()
+        await connection.request(request)
+        durations.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.005)
+    connection.close()
+    return durations
 
 
 async def argon2_limit(seconds: float) -> float:
@@ -217,61 +260,48 @@ async def argon2_limit(seconds: float) -> float:
     return done / seconds
 
 
-async def measure(engines: Engines, seconds: float, login_seconds: float) -> dict[str, Any]:
+async def measure(folder: Path, *, seconds: float, logins: float, total: int, workers: int) -> dict[str, Any]:
     """All numbers."""
-    async with serving(None) as server:
-        base, base_cost = await server.rate(raw("GET", "/bare"), seconds)
-    results: dict[str, Any] = {"bare": {"rps": round(base), "cpu_us": round(base_cost)}}
-    async with serving(engines) as server:
+    async with serving_bare() as server:
+        results: dict[str, Any] = {"bare": await server.rate(raw("GET", "/bare"), seconds)}
+    async with serving_ours(folder, workers) as server:
         port = server.port
         account = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
-        workspace = (await call(port, "POST", "/v1/auth/register", body=account))["workspace"]["id"]
-        token = (await call(port, "POST", "/v1/auth/login", body=account))["access_token"]
-        for name, path in (("me", "/v1/me"), ("workspace", f"/v1/workspaces/{workspace}")):
-            rate, cost = await server.rate(raw("GET", path, token=token), seconds)
-            results[name] = {"rps": round(rate), "cpu_us": round(cost)}
-            results[name] |= {"of_bare": round(rate / base, 2), "of_bare_by_cpu": round(base_cost / cost, 2)}
-        one_by_one = raw("GET", "/v1/me", token=token)
-        quiet = await repeat(port, one_by_one, login_seconds, 1)
-        log_in = raw("POST", "/v1/auth/login", body=account)
-        logins, beside = await asyncio.gather(
-            repeat(port, log_in, login_seconds, 50), repeat(port, one_by_one, login_seconds, 1)
-        )
-    limit = await argon2_limit(login_seconds)
-    return results | {
-        "p99_ms_quiet": p99(quiet),
-        "p99_ms_beside_logins": p99(beside),
-        "logins_per_second": round(len(logins) / login_seconds, 1),
-        "argon2_limit_per_second": round(limit, 1),
-        "login_ratio": round(len(logins) / login_seconds / limit, 2),
-    }
-
-
-async def with_engines(work: Callable[[Engines], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Start both engines, empty, for as long as it takes."""
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rr-")))
-        supervisor = await stack.enter_async_context(Supervisor())
-        places = postgres.PostgresFiles(cluster=folder / "pg", sockets=folder / "s", log=folder / "pg.log")
-        database = await postgres.prepare(places, password=uuid4().hex, durable=True)
-        redis = valkey.prepare(
-            folder / "vk", socket_directory=folder / "v", log=folder / "vk.log", password=uuid4().hex
-        )
-        await supervisor.start(database.spec)
-        await supervisor.start(redis.spec)
-        connection = await asyncpg.connect(database.url)
-        await connection.close()
-        await migrations.upgrade(database.url)
-        return await work(Engines(database.url, redis.url))
+        workspace = (await call(port, "POST", "/v1/auth/register", body=account))[1]["workspace"]["id"]
+        token = (await call(port, "POST", "/v1/auth/login", body=account))[1]["access_token"]
+        for name, path in (("workspace", f"/v1/workspaces/{workspace}"), ("me", "/v1/me")):
+            told = await server.rate(raw("GET", path, token=token), seconds)
+            told_by_ratio = {
+                "of_bare": round(told["rps"] / results["bare"]["rps"], 2),
+                "of_bare_by_cpu": round(results["bare"]["cpu_us"] / told["cpu_us"], 2),
+            }
+            results[name] = told | told_by_ratio
+        for name, flooded in (("quiet", False), ("beside_logins", True)):
+            stop = asyncio.Event()
+            other = asyncio.create_task(steadily(port, raw("GET", f"/v1/workspaces/{workspace}", token=token), stop))
+            if flooded:
+                log_in = raw("POST", "/v1/auth/login", body=account)
+                results |= await flood(port, log_in, seconds=logins, total=total)
+            else:
+                await asyncio.sleep(logins)
+            stop.set()
+            durations = await other
+            results[f"p50_ms_{name}"] = round(statistics.median(durations) * 1000, 2)
+            results[f"p99_ms_{name}"] = p99(durations)
+    results["argon2_limit_per_second"] = round(await argon2_limit(min(logins, 5)), 1)
+    return results | {"login_ratio": round(results["logins_per_second"] / results["argon2_limit_per_second"], 2)}
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4, help="of each series of requests")
-    parser.add_argument("--logins", type=float, default=4, help="seconds of logins")
-    arguments = parser.parse_args()
-    print(json.dumps(asyncio.run(with_engines(lambda e: measure(e, arguments.seconds, arguments.logins))), indent=2))
+    parser.add_argument("--seconds", type=float, default=6, help="of each series of requests")
+    parser.add_argument("--logins", type=float, default=10, help="seconds of logins")
+    parser.add_argument("--total", type=int, default=0, help="logins in all, however long they take")
+    parser.add_argument("--workers", type=int, default=1, help="API processes")
+    arguments = vars(parser.parse_args())
+    with tempfile.TemporaryDirectory(prefix="rr-") as folder:
+        print(json.dumps(asyncio.run(measure(Path(folder), **arguments)), indent=2))
 
 
 if __name__ == "__main__":

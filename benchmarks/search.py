@@ -1,10 +1,11 @@
 """How long a search takes as a client sees it: whole HTTP requests in an installation of many passages.
 
-``python -m benchmarks.search [--chunks N] [--searches N] [--json FILE] [--data-dir DIR]``
+``python -m benchmarks.search [--chunks N] [--searches N] [--files N] [--json FILE] [--data-dir DIR]``
 
-Made-up passages are written through the repositories and the vector index, without parsing and embedding; then an API
-process is started and asked new questions: one at a time in each mode, then 16 at a time. Engines, API and the asking
-share the machine. A DIR is kept, and one that holds as many passages already is used as it is.
+Made-up passages are written through the repositories and the vector index, without parsing and embedding. Once the
+index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a
+time, then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is
+kept, and one that holds passages already is used as it is.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,17 @@ import numpy as np
 import psutil
 
 from adapters.embedded.supervisor import Supervisor
-from benchmarks.made_up import documents, text
+from application.ports.document_repositories import DocumentQuery
+from benchmarks.made_up import WORDS_PER_CHUNK, documents, text
 from domain.access import Actor
+from domain.documents import DocumentStatus
 from domain.errors import NotFound, Unauthenticated
-from domain.ids import WorkspaceId
 from domain.passages import SearchMode
 from entrypoints.engines import Stance
 from entrypoints.host import Host, open_host
 from entrypoints.logging import configure_logging
-from entrypoints.serving import api_child, listen
-from entrypoints.settings import Settings, load_settings
+from entrypoints.serving import api_child, listen, worker_child
+from entrypoints.settings import load_settings
 
 EMAIL, PASSWORD = "benchmark@example.org", "eight made-up words of no meaning at all"
 COLLECTION = "made up"
@@ -42,6 +44,7 @@ KINDS = ("api_process", "qdrant", "embedding", "postgres", "valkey")  # by what 
 WARM_UP = 20  # searches that are not counted
 IN_FLIGHT = 16
 QUERY_WORDS = 7
+QUIET_SECONDS = 5
 
 Row = dict[str, Any]
 Ask = Callable[[SearchMode], Awaitable[None]]
@@ -69,14 +72,40 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
         made = await host.use_cases.create_collection(actor, name=COLLECTION)
     else:
         return
+    vectors = (await ports.generations.live()).vectors
     began = time.perf_counter()
     for each in documents(actor, made.collection.id, chunks):
         async with ports.begin(actor.workspace_id) as work:
             await work.documents.add(each.document)
             await work.passages.replace(each.document.id, 1, each.chunks, [])
             await work.commit()
-        await ports.vectors.upsert(actor.workspace_id, each.indexed)
+        await vectors.upsert(actor.workspace_id, each.indexed)
     print(f"{chunks} passages written in {time.perf_counter() - began:.1f} s", flush=True)
+
+
+async def graph_built(host: Host) -> None:
+    """Wait until the index has nothing more to build."""
+    began, quiet = time.perf_counter(), 0
+    key = host.settings.qdrant_api_key
+    headers = {"api-key": key.get_secret_value()} if key else {}
+    async with httpx.AsyncClient(base_url=host.settings.qdrant_url or "", headers=headers, trust_env=False) as client:
+        names = [each["name"] for each in (await client.get("/collections")).json()["result"]["collections"]]
+        while quiet < QUIET_SECONDS:
+            await asyncio.sleep(1)
+            found = [(await client.get(f"/collections/{name}", timeout=30)).json()["result"] for name in names]
+            quiet = quiet + 1 if all(each["status"] == "green" for each in found) else 0
+    print(f"the index was quiet after {time.perf_counter() - began - QUIET_SECONDS:.0f} s", flush=True)
+
+
+async def upload(host: Host, actor: Actor, files: int) -> None:
+    """So many made-up texts to be ingested, of some ten passages each."""
+    numbers = np.random.default_rng()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield "\n\n".join(text(numbers, WORDS_PER_CHUNK) for _ in range(10)).encode()
+
+    for number in range(files):
+        await host.use_cases.upload_document(actor, content=content(), filename=f"{number}.txt")
 
 
 def processor_seconds() -> dict[str, float]:
@@ -137,11 +166,34 @@ def _percentiles(spent: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[9], 2), "p95_ms": round(cuts[18], 2)}
 
 
-async def measure(settings: Settings, workspace: WorkspaceId, bearer: str, searches: int) -> list[Row]:
+async def while_ingesting(host: Host, actor: Actor, ask: Ask, files: int) -> Row:
+    """Milliseconds of searches one at a time, until the worker has read everything."""
+    await upload(host, actor, files)
+    used = processor_seconds()
+    spent: list[float] = []
+    waiting = [
+        DocumentQuery(readable=actor.readable_collections, status=status)
+        for status in (DocumentStatus.QUEUED, DocumentStatus.PROCESSING)
+    ]
+    began = time.perf_counter()
+    async with Supervisor() as children:
+        await children.start(worker_child(host.settings))
+        while any([await host.use_cases.list_documents(actor, query=query, limit=1) for query in waiting]):
+            for _ in range(10):
+                started = time.perf_counter()
+                await ask(SearchMode.HYBRID)
+                spent.append(1000 * (time.perf_counter() - started))
+    taken = time.perf_counter() - began
+    print(f"{files} files ingested in {taken:.1f} s beside the searches")
+    row = {"mode": "ingesting", "in_flight": 1, "searches": len(spent), **_percentiles(spent)}
+    return row | {"processor_ms": processor_ms(used, len(spent))}
+
+
+async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: int) -> list[Row]:
     """Ask an API process of its own."""
     sock = listen("127.0.0.1", 0)
     numbers = np.random.default_rng()  # other questions each time: none is in a cache
-    path = f"/v1/workspaces/{workspace}/search"
+    path = f"/v1/workspaces/{actor.workspace_id}/search"
     async with (
         Supervisor() as children,
         httpx.AsyncClient(
@@ -152,7 +204,7 @@ async def measure(settings: Settings, workspace: WorkspaceId, bearer: str, searc
             trust_env=False,
         ) as client,
     ):
-        await children.start(api_child(settings, sock, name="api-1"))
+        await children.start(api_child(host.settings, sock, name="api-1"))
 
         async def ask(mode: SearchMode) -> None:
             body = {"query": text(numbers, QUERY_WORDS), "mode": mode.value, "limit": 10}
@@ -163,6 +215,8 @@ async def measure(settings: Settings, workspace: WorkspaceId, bearer: str, searc
 
         rows = [await one_at_a_time(ask, mode, searches) for mode in SearchMode]
         rows.append(await together(ask, SearchMode.HYBRID, searches * 3))
+        if files:
+            rows.append(await while_ingesting(host, actor, ask, files))
     sock.close()
     return rows
 
@@ -174,7 +228,8 @@ async def run(options: argparse.Namespace, data_dir: Path) -> list[Row]:
     async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
         actor, bearer = await somebody(host)
         await fill(host, actor, options.chunks)
-        rows = await measure(settings, actor.workspace_id, bearer, options.searches)
+        await graph_built(host)
+        rows = await measure(host, actor, bearer, options.searches, options.files)
     for row in rows:
         rate = f"  {row['per_second']:7.1f}/s" if "per_second" in row else ""
         print(
@@ -190,6 +245,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=20_000, metavar="N")
     parser.add_argument("--searches", type=int, default=200, metavar="N", help="of each mode")
+    parser.add_argument("--files", type=int, default=0, metavar="N", help="to ingest beside the searches")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the installation, and use it again")
     options = parser.parse_args()

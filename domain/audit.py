@@ -6,7 +6,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from domain.ids import ApiKeyId, UserId, WorkspaceId
+from domain.ids import ApiKeyId, UserId, WorkspaceId, numbered_id
 
 
 class Deed(StrEnum):
@@ -65,3 +65,10 @@ class AuditEntry:
     resource_id: UUID | None = None
     address: str | None = None
     request_id: str | None = None
+
+    @property
+    def entry_id(self) -> UUID:
+        """What it is called outside; only what is stored has a name."""
+        if self.number is None or self.at is None:
+            raise ValueError("the entry is not stored yet")
+        return numbered_id(self.number, self.at)

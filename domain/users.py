@@ -1,5 +1,6 @@
 """People and their login sessions."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,7 @@ MAX_PASSWORD_LENGTH: Final = 1024
 MAX_EMAIL_LENGTH: Final = 254
 MAX_NAME_LENGTH: Final = 200
 RETRY_GRACE: Final = timedelta(seconds=10)
+MAX_SPENT_TOKENS: Final = 3000  # of one session; a month of exchanges every quarter of an hour
 
 
 def normalise_email(email: str) -> str:
@@ -70,14 +72,15 @@ class User:
 class LoginSession:
     """One login on one device, kept alive by rotating refresh tokens.
 
-    Only hashes of tokens are kept. `spent` are the hashes of tokens already exchanged: one of them seen
-    again means that somebody holds a copy, and the whole session is revoked (RFC 9700, section 4.14.2).
+    Only hashes of tokens are kept. `spent` are those already exchanged, with the time: one of them seen again means
+    that somebody holds a copy, and the whole session is revoked (RFC 9700, section 4.14.2). There may be thousands; a
+    session that was found by a token carries this one alone.
     """
 
     id: SessionId
     user_id: UserId
     token_hash: bytes = field(repr=False)
-    spent: frozenset[bytes] = field(factory=frozenset, repr=False)
+    spent: Mapping[bytes, datetime] = field(factory=dict, repr=False)
     device: str = field(default="", validator=validators.max_len(400))
     created_at: datetime = field(validator=aware)
     last_used_at: datetime = field(validator=aware)
@@ -102,7 +105,7 @@ class LoginSession:
         return evolve(
             self,
             token_hash=replacement,
-            spent=self.spent | {presented},
+            spent={**self.spent, presented: now},
             last_used_at=now,
             rotated_at=now,
             expires_at=now + ttl,

@@ -2,9 +2,11 @@
 
 import argparse
 import socket
+from contextlib import nullcontext
+from pathlib import Path
 
 
-async def run(descriptor: int) -> None:
+async def run(descriptor: int, *, name: str = "", peers_folder: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then answers under way get a moment to end before they are interrupted."""
     import uvicorn
 
@@ -14,6 +16,7 @@ async def run(descriptor: int) -> None:
     from entrypoints.http.rates import Rates
     from entrypoints.keeping import ending_lost_answers
     from entrypoints.logging import configure_logging
+    from entrypoints.peers import Peers
     from entrypoints.settings import load_settings
     from entrypoints.websocket.frames import MAX_FRAME_BYTES
     from entrypoints.websocket.protocol import RoomsProtocol
@@ -33,7 +36,9 @@ async def run(descriptor: int) -> None:
         rates = Rates()
         if settings.rate_limits:
             rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
-        app = create_app(host.container, metrics=host.container.metrics(), rates=rates)
+        metrics = host.container.metrics()
+        peers = None if peers_folder is None else Peers(peers_folder, name, metrics)
+        app = create_app(host.container, metrics=metrics, rates=rates, peers=peers)
         config = uvicorn.Config(
             app,
             proxy_headers=bool(settings.trusted_proxies),
@@ -50,7 +55,7 @@ async def run(descriptor: int) -> None:
             ws_per_message_deflate=False,
             ws_ping_interval=None,  # the protocol has pings of its own
         )
-        async with ending_lost_answers(host.use_cases.end_lost_answers):
+        async with ending_lost_answers(host.use_cases.end_lost_answers), peers.answering() if peers else nullcontext():
             await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
 
 
@@ -58,10 +63,12 @@ def main() -> None:
     """The process's entry."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket")
+    parser.add_argument("--name", default="api", help="what its numbers are told under")
+    parser.add_argument("--peers", type=Path, help="a folder for the sockets of all processes of this address")
     arguments = parser.parse_args()
     import uvloop
 
-    uvloop.run(run(arguments.fd))
+    uvloop.run(run(arguments.fd, name=arguments.name, peers_folder=arguments.peers))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.breaker import BreakerModel
+from adapters.embedding.rerank_client import HttpReranker
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
+from adapters.limit_shares import ShareLimiter
 from adapters.limits import ProcessLimiter
 from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
@@ -37,6 +39,8 @@ from adapters.security.tokens import JwtTokens
 from adapters.system import SystemClock, Uuid7Ids
 from application.answer_limits import AnswerLimits
 from application.assembly import assemble
+from application.generations import Generations
+from application.ports.embedding import Embedder
 from application.ports.files import FileStore
 from application.ports.models import AnswerModel
 from application.use_cases import Policy, Ports, UseCases
@@ -80,10 +84,29 @@ def _access_changes(client: RedisClient, closing: AsyncExitStack[bool | None]) -
     return changes
 
 
+def _limiter(client: RedisClient, closing: AsyncExitStack[bool | None]) -> ShareLimiter:
+    limiter = ShareLimiter(RedisLimiter(client))
+    closing.push_async_callback(limiter.aclose)
+    return limiter
+
+
 def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus:
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
     return bus
+
+
+def _reranker(settings: Settings, closing: AsyncExitStack[bool | None]) -> HttpReranker | None:
+    if settings.reranker_model is None:
+        return None
+    key = settings.embedding_api_key
+    reranker = HttpReranker(
+        _required(settings.embedding_url, "embedding_url"),
+        model=settings.reranker_model,
+        api_key=key.get_secret_value() if key else None,
+    )
+    closing.push_async_callback(reranker.aclose)
+    return reranker
 
 
 def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> SandboxedParser:
@@ -100,9 +123,13 @@ def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> Sandbox
     return parser
 
 
-def _model(settings: Settings, closing: AsyncExitStack[bool | None]) -> AnswerModel:
+def _model(settings: Settings, generations: Generations, closing: AsyncExitStack[bool | None]) -> AnswerModel:
     if settings.anthropic_api_key is None:
-        return ExtractiveModel()
+
+        async def embedder() -> Embedder:
+            return (await generations.live()).embedder
+
+        return ExtractiveModel(embedder=embedder)
     from adapters.claude.model import CitationsMode, ClaudeModel  # its SDK is large, and needed only with a key
 
     model = ClaudeModel(
@@ -136,6 +163,7 @@ def _policy(settings: Settings) -> Policy:
         max_upload_bytes=settings.max_upload_bytes,
         max_answer_tokens=settings.max_answer_tokens,
         answer_timeout=settings.answer_timeout,
+        room_retention=settings.room_retention,
         answer_limits=AnswerLimits(
             per_user=settings.answers_per_user,
             per_workspace=settings.answers_per_workspace,
@@ -191,6 +219,9 @@ class Container(containers.DeclarativeContainer):
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
+    indexes = providers.Singleton(OpenIndexes, settings, cache, closing)
+    generations = providers.Singleton(Generations, begin, indexes)
+
     metrics = providers.Singleton(Metrics)
 
     ports = providers.Singleton(
@@ -200,8 +231,9 @@ class Container(containers.DeclarativeContainer):
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),
         languages=providers.Singleton(StopWordLanguages),
-        indexes=providers.Singleton(OpenIndexes, settings, cache, closing),
-        model=providers.Singleton(_model, settings, closing),
+        indexes=indexes,
+        reranker=providers.Singleton(_reranker, settings, closing),
+        model=providers.Singleton(_model, settings, generations, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
@@ -217,7 +249,7 @@ class Container(containers.DeclarativeContainer):
     )
     use_cases = providers.Singleton(assemble, ports, providers.Callable(_policy, settings))
 
-    limiter = providers.Singleton(RedisLimiter, redis)
+    limiter = providers.Singleton(_limiter, redis, closing)
     process_limiter = providers.Singleton(ProcessLimiter)
 
     health: providers.Provider[Mapping[str, Ping]] = providers.Singleton(_health, ports, use_cases, cache)
@@ -232,5 +264,4 @@ def make_container(settings: Settings) -> Container:
 async def close(container: Any) -> None:
     """End what runs, then let go of every connection."""
     await container.use_cases().answer_runs.close()
-    await container.use_cases().ask_in_room.close()
     await container.closing().aclose()

@@ -9,7 +9,7 @@ from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder
 from adapters.embedding.folder import DEFAULT_MODEL, find_model
 from adapters.embedding.tokens import from_model
-from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from adapters.qdrant.points import RULES as WORD_RULES
 from application.ports.cache import Cache
 from application.ports.generations import Index
@@ -73,6 +73,12 @@ class OpenIndexes:
             settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
             collection=generation.collection,
             dimensions=generation.recipe.dimensions,
+            settings=QdrantSettings(
+                shard_number=settings.qdrant_shards,
+                replication_factor=settings.qdrant_replicas,
+                on_disk=settings.qdrant_on_disk,
+                quantization=settings.qdrant_quantization,
+            ),
         )
 
 

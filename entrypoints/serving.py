@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -61,7 +63,9 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, stop.set)
     sock = listen(settings.host, settings.port)
-    specs = [api_child(settings, sock, name=f"api-{number + 1}") for number in range(workers)]
+    peers = tempfile.TemporaryDirectory(prefix="rr-", ignore_cleanup_errors=True)  # short: sockets' paths are limited
+    folder = Path(peers.name) if workers > 1 else None
+    specs = [api_child(settings, sock, name=f"api-{number + 1}", peers=folder) for number in range(workers)]
     children = Supervisor()
     starting: list[Child] = []
 
@@ -85,6 +89,7 @@ async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
                 await children.stop()  # before the engines that they use
     finally:
         sock.close()
+        peers.cleanup()
 
 
 async def _before(
@@ -109,8 +114,8 @@ async def _before(
             task.cancel()
 
 
-def api_child(settings: Settings, sock: socket.socket, *, name: str) -> ChildSpec:
-    """An API process on the shared socket, ready when it answers."""
+def api_child(settings: Settings, sock: socket.socket, *, name: str, peers: Path | None = None) -> ChildSpec:
+    """An API process on the shared socket, ready when it answers; `peers` is a folder that it shares with others."""
     address, port = sock.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     url = f"http://[{reachable}]:{port}/healthz" if ":" in reachable else f"http://{reachable}:{port}/healthz"
@@ -123,7 +128,14 @@ def api_child(settings: Settings, sock: socket.socket, *, name: str) -> ChildSpe
             return False
 
     return evolve(
-        python_child(name, api_process.__name__, "--fd", str(sock.fileno()), settings=settings),
+        python_child(
+            name,
+            api_process.__name__,
+            "--fd",
+            str(sock.fileno()),
+            *(() if peers is None else ("--name", name, "--peers", str(peers))),
+            settings=settings,
+        ),
         ready=ready,
         pass_fds=(sock.fileno(),),
     )

@@ -25,9 +25,11 @@ class Metrics:
     answers_active: Gauge
     citations_dropped: Counter
     warnings: Counter
+    _of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]]
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_route = {}
         ProcessCollector(registry=self.registry)
         labels = ("method", "route", "status")
         self.requests = Counter("readingroom_http_requests", "Requests answered", labels, registry=self.registry)
@@ -50,6 +52,15 @@ class Metrics:
         self.warnings = Counter(
             "readingroom_log_events", "Warnings and errors by event", ("level", "event"), registry=self.registry
         )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request more."""
+        key = (method, route, status)
+        measures = self._of_route.get(key)
+        if measures is None:  # looking one up by its labels costs more than counting
+            measures = self._of_route[key] = (self.requests.labels(*key), self.seconds.labels(method, route))
+        measures[0].inc()
+        measures[1].observe(seconds)
 
     def watch_answers(self, active: Callable[[], float]) -> None:
         """Ask this for the number of answers being written whenever the numbers are read."""

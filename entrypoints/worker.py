@@ -82,6 +82,8 @@ async def _tend(use_cases: UseCases) -> None:
             if turn % SCHEDULE_EVERY == 0:
                 await use_cases.schedule_reconciling()
                 await use_cases.idempotency.forget_old()
+                await use_cases.forget_sessions()
+                await use_cases.forget_room_events()
         except Unavailable as error:
             _log.warning("tending_postponed", reason=error.slug)
         else:

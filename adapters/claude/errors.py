@@ -81,10 +81,10 @@ def _refused(error: anthropic.APIStatusError) -> FailedStart:
     status = error.status_code if error.status_code != _OK else _STATUS_OF.get(error.type or "", _SERVER_ERROR)
     if error.error_code in _SPEND_LIMITS:
         message = "The account's spend limit for the language model is reached."
-        return FailedStart(ModelUnavailable(message, code="llm_spend_limit"))
+        return FailedStart(ModelUnavailable(message, code="llm_spend_limit", retryable=False))
     if status in _UNAVAILABLE:
         code, message = _UNAVAILABLE[status]
-        return FailedStart(ModelUnavailable(message, code=code))
+        return FailedStart(ModelUnavailable(message, code=code, retryable=False))
     if status in _PASSING_STATUSES or status >= _SERVER_ERROR:
         code, message = _PASSING_BY.get(status, ("llm_unavailable", "The language model's provider has a problem."))
         unavailable = ModelUnavailable(message, code=code, retry_after=retry_after(error.response.headers))

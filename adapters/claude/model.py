@@ -13,7 +13,7 @@ import anthropic
 import httpx2
 import structlog
 from anthropic.types import RawMessageStreamEvent
-from pydantic import BaseModel
+from attrs import frozen
 
 from adapters.claude.citations import SentSources
 from adapters.claude.errors import VENDOR_ERRORS, FailedStart, NotAStream, StreamCutOff, broken, failed_start
@@ -31,7 +31,17 @@ _PING_HOLDS: Final = 30.0  # seconds that the outcome of a ping is believed
 _LONGEST_PAUSE: Final = 8.0
 _JITTER: Final = 0.25  # the part of a pause that chance may take off
 
-_Events = anthropic.AsyncStream[RawMessageStreamEvent]
+
+@frozen
+class _Stream:
+    """An open answer of the server."""
+
+    response: anthropic.AsyncStream[RawMessageStreamEvent]
+    events: AsyncGenerator[Event, None]
+
+    async def close(self) -> None:
+        await self.events.aclose()
+        await self.response.close()
 
 
 class CitationsMode(StrEnum):
@@ -98,12 +108,12 @@ class ClaudeModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelPart]]:
         """Send the request; the connection is closed on leaving, whatever the reason."""
         body, reader = self._prepared(request)
-        events, first = await self._started(body)
+        stream, first = await self._started(body)
         try:
-            async with aclosing(_parts(events, first, Turn(reader))) as parts:
+            async with aclosing(_parts(stream.events, first, Turn(reader))) as parts:
                 yield parts
         finally:
-            await events.close()
+            await stream.close()
 
     async def ping(self) -> None:
         """List one model: free of charge. The outcome is believed for half a minute."""
@@ -137,7 +147,7 @@ class ClaudeModel:
         body = inline_body(request, model=model, effort=self._effort, numbered=numbered)
         return body, MarkedText(MarkerReader(numbered))
 
-    async def _started(self, body: Body) -> tuple[_Events, Event]:
+    async def _started(self, body: Body) -> tuple[_Stream, Event]:
         """The open stream and its first event."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._start_timeout
@@ -155,7 +165,7 @@ class ClaudeModel:
                 raise failed.error
             await asyncio.sleep(pause)
 
-    async def _attempt(self, body: Body, deadline: float) -> tuple[_Events, Event] | FailedStart:
+    async def _attempt(self, body: Body, deadline: float) -> tuple[_Stream, Event] | FailedStart:
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._opened(body)
@@ -167,13 +177,14 @@ class ClaudeModel:
             failed.error.__cause__ = error
             return failed
 
-    async def _opened(self, body: Body) -> tuple[_Events, Event]:
-        events = cast("_Events", await self._client.messages.create(**cast("Any", body), stream=True))
+    async def _opened(self, body: Body) -> tuple[_Stream, Event]:
+        response = await self._client.messages.create(**cast("Any", body), stream=True)
+        stream = _Stream(response, _events(response.response))
         try:
-            _check_kind(events.response.headers)
-            return events, await _next(events)
+            _check_kind(response.response.headers)
+            return stream, await anext(stream.events)
         except BaseException:
-            await events.close()
+            await stream.close()
             raise
 
 
@@ -183,20 +194,23 @@ def _check_kind(headers: httpx2.Headers) -> None:
         raise NotAStream(kind)
 
 
-async def _next(events: _Events) -> Event:
-    """The next event that is one; `StreamCutOff` at the end of the stream."""
-    while True:
-        try:
-            event: object = await anext(events)
-        except StopAsyncIteration:
-            raise StreamCutOff from None
-        if isinstance(event, BaseModel):
-            event = event.model_dump(mode="json", exclude_unset=True, warnings=False)
+async def _events(response: httpx2.Response) -> AsyncGenerator[Event, None]:
+    """What the stream tells, until `StreamCutOff` at its end.
+
+    Read as the SDK reads it, but for the models that it builds: one for each token takes longer than all the rest.
+    """
+    async for sent in anthropic.AsyncStream.raw_events(response):
+        if sent.event is None or sent.event == "ping" or not sent.data:
+            continue
+        event = sent.json()
+        if sent.event == "error":
+            raise anthropic.APIStatusError("The stream tells of an error.", response=response, body=event)
         if isinstance(event, Mapping):
-            return event
+            yield event
+    raise StreamCutOff
 
 
-async def _parts(events: _Events, first: Event, turn: Turn) -> AsyncGenerator[ModelPart, None]:
+async def _parts(events: AsyncGenerator[Event, None], first: Event, turn: Turn) -> AsyncGenerator[ModelPart, None]:
     event = first
     while True:
         for part in turn.read(event):
@@ -205,7 +219,7 @@ async def _parts(events: _Events, first: Event, turn: Turn) -> AsyncGenerator[Mo
             yield turn.stop
             return
         try:
-            event = await _next(events)
+            event = await anext(events)
         except VENDOR_ERRORS as error:
             failed = broken(error)
             _log.warning("model.broke_off", code=failed.slug, error=type(error).__name__)

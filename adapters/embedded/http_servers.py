@@ -26,8 +26,13 @@ class PreparedServer:
     key: str = field(repr=False)
 
 
-def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = ()) -> PreparedServer:
-    """The vector index over `directory`; `command` runs another server that takes the same arguments."""
+def qdrant(
+    directory: Path, *, log: Path, key: str, graph_from: int | None = None, command: tuple[str, ...] = ()
+) -> PreparedServer:
+    """The vector index over `directory`; `command` runs another server that takes the same arguments.
+
+    `graph_from`: points from which a collection gets a graph; None leaves it to the server.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -35,7 +40,7 @@ def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = (
     return _prepare(
         "qdrant",
         command or _module("qdrant", "embedded", "qdrant_server"),
-        ("--path", str(directory)),
+        ("--path", str(directory), *(() if graph_from is None else ("--graph-from", str(graph_from)))),
         ready_path="/readyz",
         log=log,
         key=key,
@@ -43,13 +48,20 @@ def qdrant(directory: Path, *, log: Path, key: str, command: tuple[str, ...] = (
 
 
 def embedding(
-    *, log: Path, key: str, model: str = "", dtype: str = "auto", command: tuple[str, ...] = ()
+    *, log: Path, key: str, model: str = "", dtype: str = "auto", reranker: str = "", command: tuple[str, ...] = ()
 ) -> PreparedServer:
-    """The embedding model `model` (a name or a folder; "" is the server's own). Listening counts as ready."""
+    """The embedding model `model` (a name or a folder; "" is the server's own), and a reranker where one is named.
+
+    Listening counts as ready.
+    """
     return _prepare(
         "embedding",
         command or _module("embedding", "embedding", "server"),
-        (*(("--model", model) if model else ()), "--dtype", dtype, "--any"),
+        (
+            *(("--model", model) if model else ()),
+            *(("--reranker", reranker) if reranker else ()),
+            *("--dtype", dtype, "--any"),
+        ),
         ready_path=None,
         log=log,
         key=key,

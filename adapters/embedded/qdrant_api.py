@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import qdrant_edge as edge
-from pydantic import TypeAdapter
+from pydantic_core import to_json
 from qdrant_client.http import models
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,17 +14,13 @@ from starlette.routing import Route
 
 from adapters.embedded import qdrant_queries as queries
 from adapters.embedded import qdrant_translate as translate
-from adapters.embedded import qdrant_updates as updates
-from adapters.embedded.qdrant_collections import payload_index
-from adapters.embedded.qdrant_http import PROBES, Handler, KeyRequired, answer, failure, json_response, read
-from adapters.embedded.qdrant_shards import Collection, Shards, engine_errors
-from adapters.embedded.qdrant_translate import Unsupported
+from adapters.embedded.qdrant_collection import Collection, engine_errors
+from adapters.embedded.qdrant_http import PROBES, Handler, KeyRequired, answer, body_of, failure, json_response, read
+from adapters.embedded.qdrant_shards import Shards
+from adapters.embedded.qdrant_updates import Change
 
 VERSION = "1.20.0"  # of the REST API whose models are used
 FLUSH_SECONDS = 2.0  # after which written segments reach the disk
-
-_UPSERT: TypeAdapter[Any] = TypeAdapter(models.PointInsertOperations)
-_SELECTOR: TypeAdapter[Any] = TypeAdapter(models.PointsSelector)
 
 
 class _Api:
@@ -47,7 +43,7 @@ class _Api:
         return True
 
     async def delete_collection(self, request: Request) -> Any:
-        return self._shards.delete(request.path_params["name"])
+        return await self._shards.delete(request.path_params["name"])
 
     async def collection_exists(self, request: Request) -> Any:
         return {"exists": self._shards.exists(request.path_params["name"])}
@@ -66,48 +62,23 @@ class _Api:
         self._shards.change_aliases((await read(request, models.ChangeAliasesOperation)).actions)
         return True
 
-    async def create_index(self, request: Request) -> Any:
-        body = await read(request, models.CreateFieldIndex)
-        if body.field_schema is None:
-            raise Unsupported("`field_schema` is needed by the embedded engine")
-        schema = payload_index(body.field_schema)
-        return self._apply(self._collection(request), edge.UpdateOperation.create_field_index(body.field_name, schema))
+    # --- writing
 
-    async def delete_index(self, request: Request) -> Any:
-        operation = edge.UpdateOperation.delete_field_index(request.path_params["field"])
-        return self._apply(self._collection(request), operation)
+    def write(self, kind: str) -> Handler:
+        """The handler of a kind of change."""
 
-    # --- writing points
+        async def handler(request: Request) -> Any:
+            field = request.path_params.get("field")
+            body = await body_of(request) if field is None else to_json(field)
+            made = await self._collection(request).write(Change(kind, body))
+            results = [self._completed() for _ in range(made)]
+            return results if kind == "batch" else results[0]
 
-    def _apply(self, collection: Collection, *operations: edge.UpdateOperation) -> Any:
-        for operation in operations:
-            collection.update(operation)
+        return handler
+
+    def _completed(self) -> dict[str, Any]:
         self._operations += 1
         return {"operation_id": self._operations, "status": "completed"}
-
-    async def upsert(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.upsert(await read(request, _UPSERT)))
-
-    async def delete_points(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.delete(await read(request, _SELECTOR)))
-
-    async def set_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.set_payload(await read(request, models.SetPayload)))
-
-    async def overwrite_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.overwrite_payload(await read(request, models.SetPayload)))
-
-    async def delete_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.delete_payload(await read(request, models.DeletePayload)))
-
-    async def clear_payload(self, request: Request) -> Any:
-        return self._apply(self._collection(request), updates.clear_payload(await read(request, _SELECTOR)))
-
-    async def batch_update(self, request: Request) -> Any:
-        body = await read(request, models.UpdateOperations)
-        operations = [updates.operation(each) for each in body.operations]  # all are checked before any is applied
-        collection = self._collection(request)
-        return [self._apply(collection, each) for each in operations]
 
     # --- reading points
 
@@ -177,7 +148,7 @@ def _describe(collection: Collection) -> dict[str, Any]:
     hnsw = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000} | made.get("hnsw_config", {})
     params = {"vectors": made.get("vectors", {}), "sparse_vectors": made.get("sparse_vectors", {})}
     return {
-        "status": "green",
+        "status": "yellow" if collection.rebuilding else "green",
         "optimizer_status": "ok",
         "points_count": info.points_count,
         "indexed_vectors_count": info.indexed_vectors_count,
@@ -220,16 +191,16 @@ def application(shards: Shards, key: str) -> Any:
         ("DELETE", one, api.delete_collection),
         ("GET", f"{one}/exists", api.collection_exists),
         ("GET", f"{one}/aliases", api.collection_aliases),
-        ("PUT", f"{one}/index", api.create_index),
-        ("DELETE", f"{one}/index/{{field:path}}", api.delete_index),
-        ("PUT", f"{one}/points", api.upsert),
+        ("PUT", f"{one}/index", api.write("create_index")),
+        ("DELETE", f"{one}/index/{{field:path}}", api.write("delete_index")),
+        ("PUT", f"{one}/points", api.write("upsert")),
         ("POST", f"{one}/points", api.get_points),
-        ("POST", f"{one}/points/delete", api.delete_points),
-        ("POST", f"{one}/points/payload", api.set_payload),
-        ("PUT", f"{one}/points/payload", api.overwrite_payload),
-        ("POST", f"{one}/points/payload/delete", api.delete_payload),
-        ("POST", f"{one}/points/payload/clear", api.clear_payload),
-        ("POST", f"{one}/points/batch", api.batch_update),
+        ("POST", f"{one}/points/delete", api.write("delete")),
+        ("POST", f"{one}/points/payload", api.write("set_payload")),
+        ("PUT", f"{one}/points/payload", api.write("overwrite_payload")),
+        ("POST", f"{one}/points/payload/delete", api.write("delete_payload")),
+        ("POST", f"{one}/points/payload/clear", api.write("clear_payload")),
+        ("POST", f"{one}/points/batch", api.write("batch")),
         ("POST", f"{one}/points/scroll", api.scroll),
         ("POST", f"{one}/points/count", api.count),
         ("POST", f"{one}/points/query", api.query),

@@ -3,16 +3,15 @@
 import hmac
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.qdrant_shards import EngineFailed, NoCollection
+from adapters.embedded.qdrant_bodies import parse
+from adapters.embedded.qdrant_collection import EngineFailed, NoCollection
 from adapters.embedded.qdrant_translate import Unsupported
 
 MAX_BODY = 64 * 1024 * 1024  # bytes
@@ -23,46 +22,17 @@ Handler = Callable[[Request], Awaitable[Any]]
 _KNOWN_PARAMETERS = {"wait", "ordering", "timeout", "consistency"}
 
 
-async def read(request: Request, shape: Any) -> Any:
-    """The body, checked by its model. Raises Unsupported with the field that is wrong."""
+async def body_of(request: Request) -> bytes:
+    """What was sent, unless it is too much."""
     body = await request.body()
     if len(body) > MAX_BODY:
         raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
-    try:
-        if isinstance(shape, TypeAdapter):
-            return shape.validate_json(body)
-        return shape.model_validate_json(body)
-    except ValidationError as error:
-        raise Unsupported(_blame(error, body)) from None
+    return body
 
 
-def _blame(error: ValidationError, body: bytes) -> str:
-    """The one line that says which field is wrong.
-
-    Models with alternatives yield an error for each of them. The one that got furthest into the body is meant,
-    and an unknown field says more than a missing one.
-    """
-    with suppress(ValueError):
-        data = TypeAdapter(Any).validate_json(body)
-        best = max(
-            error.errors(include_url=False, include_input=False),
-            key=lambda each: (len(_path(each["loc"], data)), each["type"] == "extra_forbidden"),
-        )
-        path = ".".join(str(part) for part in _path(best["loc"], data)) or "body"
-        return f"Format error in JSON body: `{path}`: {best['msg']}"
-    return "Format error in JSON body: it is not JSON"
-
-
-def _path(location: tuple[int | str, ...], data: Any) -> list[int | str]:
-    """The part of an error's location that is in the body: names of alternatives are left out."""
-    path: list[int | str] = []
-    for part in location:
-        in_array = isinstance(data, list) and isinstance(part, int) and part < len(data)
-        if not in_array and not (isinstance(data, dict) and part in data):
-            continue
-        data = data[part]
-        path.append(part)
-    return path
+async def read(request: Request, shape: Any) -> Any:
+    """The body, checked by its model. Raises Unsupported with the field that is wrong."""
+    return parse(await body_of(request), shape)
 
 
 def answer(handler: Handler) -> Handler:

@@ -215,18 +215,24 @@ def order_by(value: str | models.OrderBy | None) -> edge.OrderBy | None:
 def _params(value: models.SearchParams | None) -> edge.SearchParams | None:
     if value is None:
         return None
-    only(value, "hnsw_ef", "exact", "indexed_only", "quantization")
+    only(value, "hnsw_ef", "exact", "indexed_only", "quantization", "idf")
     quantization = value.quantization
     return edge.SearchParams(
         hnsw_ef=value.hnsw_ef,
         exact=value.exact or False,
         indexed_only=value.indexed_only or False,
+        idf=_idf(value.idf),
         quantization=None
         if quantization is None
         else edge.QuantizationSearchParams(
             ignore=quantization.ignore or False, rescore=quantization.rescore, oversampling=quantization.oversampling
         ),
     )
+
+
+def _idf(value: models.IdfParams | None) -> edge.IdfParams | None:
+    """Among which points the rarity of a term is counted; None and "global" mean all of the collection."""
+    return edge.IdfParams(filter_(value.corpus)) if isinstance(value, models.IdfCorpusParams) else None
 
 
 def with_payload(value: Any, *, default: bool) -> Any:

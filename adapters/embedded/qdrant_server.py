@@ -6,7 +6,7 @@ by the client's own models, which know every field; what is unknown or not serve
 
 An acknowledged write survives the death of the process (Edge's write-ahead log); segments are flushed to disk
 shortly after the last write, and when the server stops. Edge holds the interpreter while it works, so its calls
-run on the event loop: a thread would only add waiting.
+run on the event loop: a thread would only add waiting. Large collections get a graph by a process beside this one.
 """
 
 import argparse
@@ -19,16 +19,17 @@ from pathlib import Path
 import uvicorn
 
 from adapters.embedded.qdrant_api import FLUSH_SECONDS, application
+from adapters.embedded.qdrant_rebuild import GRAPH_FROM, Rebuilds
 from adapters.embedded.qdrant_shards import FolderUnusable, Shards
 
 KEY_VARIABLE = "READINGROOM_ENGINE_KEY"
 
 
-async def _serve(shards: Shards, host: str, port: int, key: str) -> None:
+async def _serve(shards: Shards, options: argparse.Namespace, key: str) -> None:
     config = uvicorn.Config(
         application(shards, key),
-        host=host,
-        port=port,
+        host=options.host,
+        port=options.port,
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -41,11 +42,16 @@ async def _serve(shards: Shards, host: str, port: int, key: str) -> None:
             await asyncio.sleep(FLUSH_SECONDS)
             shards.flush()
 
-    flushing = asyncio.create_task(flush_regularly())
+    beside = [
+        asyncio.create_task(flush_regularly()),
+        asyncio.create_task(Rebuilds(shards, options.graph_from).run()),
+    ]
     try:
         await uvicorn.Server(config).serve()
     finally:
-        flushing.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,6 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--path", type=Path, required=True, help="the folder that holds the collections")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--graph-from",
+        type=int,
+        default=GRAPH_FROM,
+        metavar="POINTS",
+        help="collections of so many points get a graph; 0: none does",
+    )
     options = parser.parse_args(arguments)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
@@ -67,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        asyncio.run(_serve(shards, options.host, options.port, key))
+        asyncio.run(_serve(shards, options, key))
     finally:
         shards.close()
     return 0

@@ -2,29 +2,26 @@
 
 ::
 
-    DIR/lock                        held while the folder is open; a second server is refused
-    DIR/aliases.json                alias → collection, replaced as a whole
-    DIR/collections/NAME/shard/     Edge's own files
-    DIR/collections/NAME/collection.json   the request that made it; written last, removed first
+    DIR/lock                held while the folder is open; a second server is refused
+    DIR/aliases.json        alias → collection, replaced as a whole
+    DIR/collections/NAME/   see `qdrant_collection`
 
 A folder without ``collection.json`` was being created or deleted when the process died, and is removed.
 """
 
+import asyncio
 import fcntl
 import json
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-import qdrant_edge as edge
 from attrs import define, field
 from qdrant_client.http import models
 
-from adapters.embedded.qdrant_collections import edge_config
+from adapters.embedded.qdrant_collection import Collection, EngineFailed, NoCollection, engine_errors, replace_file
 from adapters.embedded.qdrant_translate import Unsupported
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
@@ -32,76 +29,6 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 
 class FolderUnusable(Exception):
     """The folder cannot be opened; the message is one line for the operator."""
-
-
-class EngineFailed(Exception):
-    """Edge refused or failed an operation that was well formed."""
-
-
-class NoCollection(Exception):
-    """There is no collection or alias of that name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Not found: Collection `{name}` doesn't exist!")
-
-
-@contextmanager
-def engine_errors() -> Iterator[None]:
-    """Edge's errors, and panics of its Rust code, as `EngineFailed`."""
-    try:
-        yield
-    except (Unsupported, NoCollection, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:  # a panic is a BaseException
-        text = str(error).splitlines()
-        raise EngineFailed(text[0] if text else type(error).__name__) from error
-
-
-def _optimizers() -> edge.EdgeOptimizersConfig:
-    """Reclaim the space of deleted points; build no graph: `optimize()` holds the interpreter while it runs.
-
-    Segments without a graph are scanned exactly, which takes some 20 ms in 100,000 points.
-    """
-    return edge.EdgeOptimizersConfig(
-        deleted_threshold=0.2, vacuum_min_vector_number=1000, default_segment_number=1, indexing_threshold=10**9
-    )
-
-
-@define
-class Collection:
-    """An open shard with the request that made it. Used by one thread."""
-
-    name: str
-    made_by: models.CreateCollection
-    shard: edge.EdgeShard
-    unflushed: bool = False  # updates stand in the log only; they survive the death of the process
-
-    def update(self, operation: edge.UpdateOperation) -> None:
-        """Apply and log it. On return it survives the process; `flush` lets it survive the machine."""
-        with engine_errors():
-            self.shard.update(operation)
-        self.unflushed = True
-
-    def flush(self) -> None:
-        """Write segments to disk, so that the log can be cut; without changes: nothing."""
-        if self.unflushed:
-            with engine_errors():
-                self.shard.flush()
-            self.unflushed = False
-
-    def compact(self) -> None:
-        """Reclaim deleted points where they are many. Nothing else runs meanwhile: for start-up only.
-
-        A graph for very large collections would be built here too: in a child process, on a copy of the folder.
-        """
-        with engine_errors():
-            self.shard.optimize()
-
-    def close(self) -> None:
-        """Flush and let go of the files."""
-        with engine_errors():
-            self.flush()
-            self.shard.close()
 
 
 @define
@@ -143,12 +70,8 @@ class Shards:
                 shutil.rmtree(path)
                 continue
             try:
-                made_by = models.CreateCollection.model_validate_json((path / "collection.json").read_bytes())
-                with engine_errors():
-                    shard = edge.EdgeShard.load(str(path / "shard"))
-                self._collections[path.name] = Collection(path.name, made_by, shard)
-                self._collections[path.name].compact()
-            except (EngineFailed, ValueError, OSError) as error:
+                self._collections[path.name] = Collection.load(path)
+            except (EngineFailed, ValueError, TypeError, OSError) as error:
                 reason = " ".join(str(error).split())
                 raise FolderUnusable(
                     f"{path}: the collection is damaged or unreadable ({reason}); "
@@ -174,6 +97,11 @@ class Shards:
         """Flush what has changed."""
         for collection in self._collections.values():
             collection.flush()
+
+    @property
+    def collections(self) -> Iterable[Collection]:
+        """All, as they are at this moment."""
+        return tuple(self._collections.values())
 
     @property
     def names(self) -> list[str]:
@@ -202,29 +130,21 @@ class Shards:
             raise Unsupported(f"collection name {name!r} may hold letters, digits, `_`, `-` and `.` only")
         if self.exists(name):
             raise Unsupported(f"Wrong input: Collection `{name}` already exists!")
-        config = edge_config(body, _optimizers())
-        path = self.folder / "collections" / name
-        (path / "shard").mkdir(parents=True)
-        try:
-            with engine_errors():
-                shard = edge.EdgeShard.create(str(path / "shard"), config)
-        except EngineFailed:
-            shutil.rmtree(path)
-            raise
-        _write(path / "collection.json", body.model_dump_json(exclude_unset=True))
-        self._collections[name] = Collection(name, body, shard)
+        self._collections[name] = Collection.create(self.folder / "collections" / name, body)
 
-    def delete(self, name: str) -> bool:
+    async def delete(self, name: str) -> bool:
         """Remove a collection, by name or alias, with its aliases. Whether there was one."""
         name = self._aliases.get(name, name)
         collection = self._collections.pop(name, None)
         if collection is None:
             return False
-        path = self.folder / "collections" / name
-        (path / "collection.json").unlink()
+        if collection.rebuilding is not None:
+            collection.rebuilding.cancel()
+            await asyncio.wait({collection.rebuilding})
+        (collection.folder / "collection.json").unlink()
         with engine_errors():
             collection.shard.close()
-        shutil.rmtree(path)
+        shutil.rmtree(collection.folder)
         self._set_aliases({alias: target for alias, target in self._aliases.items() if target != name})
         return True
 
@@ -251,20 +171,5 @@ class Shards:
 
     def _set_aliases(self, aliases: dict[str, str]) -> None:
         if aliases != self._aliases:
-            _write(self.folder / "aliases.json", json.dumps(aliases, sort_keys=True))
+            replace_file(self.folder / "aliases.json", json.dumps(aliases, sort_keys=True))
             self._aliases = aliases
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole, or not at all."""
-    new = path.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,12 +1,31 @@
-"""Changes of points and payloads in the classes of Qdrant Edge."""
+"""Changes of points, payloads and payload indexes in the classes of Qdrant Edge."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import qdrant_edge as edge
+from attrs import frozen
+from pydantic import TypeAdapter
 from qdrant_client.http import models
 
+from adapters.embedded.qdrant_bodies import parse
+from adapters.embedded.qdrant_config import payload_index
 from adapters.embedded.qdrant_queries import filter_
 from adapters.embedded.qdrant_translate import Unsupported, only, point_id, points
+
+
+@frozen
+class Change:
+    """A request that writes, as it came: it can be made again on a copy of the shard."""
+
+    kind: str  # one of `KINDS`
+    body: bytes
+
+    def operations(self) -> list[edge.UpdateOperation]:
+        """Several of a batch, otherwise one; all are checked before any is given. Raises Unsupported."""
+        shape, make = _READERS[self.kind]
+        made = make(parse(self.body, shape))
+        return made if isinstance(made, list) else [made]
 
 
 def _targets(body: models.SetPayload | models.DeletePayload) -> tuple[list[Any] | None, edge.Filter | None]:
@@ -69,8 +88,19 @@ def clear_payload(body: models.PointIdsList | models.FilterSelector) -> edge.Upd
     return edge.UpdateOperation.clear_payload([point_id(each) for each in body.points])
 
 
-def operation(body: Any) -> edge.UpdateOperation:
-    """One change of a batch."""
+def create_index(body: models.CreateFieldIndex) -> edge.UpdateOperation:
+    """An index on a field of payloads."""
+    if body.field_schema is None:
+        raise Unsupported("`field_schema` is needed by the embedded engine")
+    return edge.UpdateOperation.create_field_index(body.field_name, payload_index(body.field_schema))
+
+
+def batch(body: models.UpdateOperations) -> list[edge.UpdateOperation]:
+    """Several changes, in order."""
+    return [_one_of_batch(each) for each in body.operations]
+
+
+def _one_of_batch(body: Any) -> edge.UpdateOperation:
     match body:
         case models.UpsertOperation():
             return upsert(body.upsert)
@@ -86,3 +116,17 @@ def operation(body: Any) -> edge.UpdateOperation:
             return clear_payload(body.clear_payload)
         case _:
             raise Unsupported(f"{type(body).__name__} is not supported by the embedded engine")
+
+
+_READERS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
+    "upsert": (TypeAdapter(models.PointInsertOperations), upsert),
+    "delete": (TypeAdapter(models.PointsSelector), delete),
+    "set_payload": (models.SetPayload, set_payload),
+    "overwrite_payload": (models.SetPayload, overwrite_payload),
+    "delete_payload": (models.DeletePayload, delete_payload),
+    "clear_payload": (TypeAdapter(models.PointsSelector), clear_payload),
+    "batch": (models.UpdateOperations, batch),
+    "create_index": (models.CreateFieldIndex, create_index),
+    "delete_index": (TypeAdapter(str), edge.UpdateOperation.delete_field_index),
+}
+KINDS: Final = tuple(_READERS)

@@ -119,7 +119,7 @@ def _load(folder: ModelFolder, threads: int) -> Any:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     torch.set_num_threads(threads)
     try:
         return SentenceTransformer(str(folder.path), local_files_only=True).eval()

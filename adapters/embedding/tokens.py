@@ -15,6 +15,7 @@ _DEFAULT_WINDOW: Final = 256
 _BATCH: Final = 256
 _PIECES: Final = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _LETTERS_A_TOKEN: Final = 3
+_UNKNOWN: Final = 4  # characters of a word that the model does not know, to a token
 _LONGEST_WORD: Final = 15  # letters; what is longer is no word, and falls into smaller tokens
 
 
@@ -34,12 +35,17 @@ def from_model(name_or_path: str | Path) -> TokenCounter:
 
 
 class ModelTokenCounter:
-    """The `TokenCounter` port by the model's own tokenizer."""
+    """The `TokenCounter` port by the model's own tokenizer.
+
+    A word of which the model knows no part, be it a whole paragraph of Thai, is one token to it. Counted so, a book
+    would fit into one passage; it counts a token for every four characters begun.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._unknown = unknown_token(folder, self._tokenizer)
         self._max_tokens = window_of(folder) - int(self._tokenizer.num_special_tokens_to_add(False))
 
     @property
@@ -52,8 +58,19 @@ class ModelTokenCounter:
         counts: list[int] = []
         for start in range(0, len(texts), _BATCH):  # an encoding is many times its text's size
             batch = list(texts[start : start + _BATCH])
-            counts.extend(len(e) for e in self._tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+            encoded = self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            counts.extend(
+                self._count_unknown(text) if self._unknown in one.ids else len(one)
+                for text, one in zip(batch, encoded, strict=True)
+            )
         return counts
+
+    def _count_unknown(self, text: str) -> int:
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)  # with places, which takes longer
+        return sum(
+            -(-(end - start) // _UNKNOWN) if token == self._unknown else 1
+            for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        )
 
 
 class EstimatedTokenCounter:
@@ -82,6 +99,15 @@ def _estimate(piece: str) -> int:
             return len(piece)
         return -(-len(piece) // (_LETTERS_A_TOKEN if len(piece) <= _LONGEST_WORD else 2))
     return 1 if piece < "\U00010000" else 2
+
+
+def unknown_token(folder: Path, tokenizer: Tokenizer) -> int | None:
+    """The id that stands for what a model does not know; None for tokenizers that know every byte."""
+    try:
+        name = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"].get("unk_token")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return tokenizer.token_to_id(name) if isinstance(name, str) else None
 
 
 def window_of(folder: Path) -> int:

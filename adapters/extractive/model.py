@@ -5,14 +5,15 @@ It needs no key and no network, and says what it is.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 import structlog
 
-from adapters.extractive.ranking import Found, best_blocks
-from application.errors import EmbedderUnavailable
+from adapters.extractive.quotable import shortened
+from adapters.extractive.ranking import Found, best_blocks, nearest
+from application.errors import Unavailable
 from application.ports.embedding import Embedder, Vector
 from application.ports.models import (
     BlockEnded,
@@ -26,26 +27,26 @@ from application.ports.models import (
     TextPart,
 )
 from domain.answers import ClaimedCitation, Source
-from domain.conversations import Usage
+from domain.conversations import Speaker, Usage
+from domain.follow_ups import read_along
 
 _log = structlog.get_logger(__name__)
 
 MODEL: Final = "extractive"
-OPENING: Final = "No language model is configured; these are the passages that fit the question best:"
-NOTHING: Final = "No language model is configured, and no passage was found that fits the question."
-_LONGEST_QUOTE: Final = 600  # characters shown of one block; its citation has the whole of it
-_MOST_EMBEDDED: Final = 64  # blocks whose similarity is asked for
+NOTHING: Final = "The documents do not say. No passage was found that answers this question."
+_MOST_EMBEDDED: Final = 32  # blocks whose similarity is asked for
 _PIECE: Final = re.compile(r"\S{1,24}\s*|\s+")
 
 
 class ExtractiveModel:
-    """Quotes three to six sentences, fewer where fewer fit, each with its citation.
+    """Says one to three sentences of the sources, each with its citation, or plainly that they do not answer.
 
-    With an `embedder`, sentences that say it in other words are found too; if it does not answer, words alone
-    decide. Instructions, history and tools are ignored, as `capabilities` says.
+    With an `embedder`, asked for once an answer, sentences that say it in other words are found too; if it does not
+    answer, words alone decide. A question that points back is read together with those before. Instructions and tools
+    are ignored, as `capabilities` says.
     """
 
-    def __init__(self, *, embedder: Embedder | None = None) -> None:
+    def __init__(self, *, embedder: Callable[[], Awaitable[Embedder]] | None = None) -> None:
         self._embedder = embedder
 
     @property
@@ -57,8 +58,11 @@ class ExtractiveModel:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelPart]]:
         """Find first, then quote, piece by piece."""
         sources = list({source.uri: source for source in _given(request)}.values())
-        similarities = await self._similarities(request.question, sources)
-        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities)
+        asked_before = [turn.text for turn in request.history if turn.speaker is Speaker.USER]
+        before = "\n".join(read_along(request.question, asked_before))
+        asked = f"{before}\n{request.question}" if before else request.question
+        similarities = await self._similarities(asked, sources)
+        found = await asyncio.to_thread(best_blocks, request.question, sources, similarities, before=before)
         async with aclosing(_parts(found)) as parts:
             yield parts
 
@@ -68,13 +72,15 @@ class ExtractiveModel:
     async def _similarities(self, question: str, sources: Sequence[Source]) -> dict[tuple[str, int], float]:
         places = [
             (source.uri, index, text) for source in sources for index, text in enumerate(source.blocks) if text.strip()
-        ][:_MOST_EMBEDDED]
+        ]
+        places = nearest(question, places, _MOST_EMBEDDED)
         if self._embedder is None or not places:
             return {}
         try:
-            asked = await self._embedder.embed_query(question)
-            said = await self._embedder.embed_passages([text for _, _, text in places])
-        except EmbedderUnavailable:
+            embedder = await self._embedder()
+            asked = await embedder.embed_query(question)
+            said = await embedder.embed_passages([text for _, _, text in places])
+        except Unavailable:
             _log.warning("extractive.without_embeddings")
             return {}
         return {(uri, index): _cosine(asked, vector) for (uri, index, _), vector in zip(places, said, strict=True)}
@@ -86,13 +92,14 @@ def _given(request: ModelRequest) -> list[Source]:
 
 
 async def _parts(found: Sequence[Found]) -> AsyncGenerator[ModelPart, None]:
-    yield BlockStarted()
-    async for part in _pieces(OPENING if found else NOTHING):
-        yield part
-    yield BlockEnded()
-    for each in found:
+    if not found:
         yield BlockStarted()
-        async for part in _pieces(f"\n\n{_shown(each.text)}"):
+        async for part in _pieces(NOTHING):
+            yield part
+        yield BlockEnded()
+    for number, each in enumerate(found):
+        yield BlockStarted()
+        async for part in _pieces(("\n\n" if number else "") + shortened(each.shown)):
             yield part
         yield CitationPart(
             claim=ClaimedCitation(
@@ -107,14 +114,6 @@ async def _pieces(text: str) -> AsyncGenerator[TextPart, None]:
     for piece in _PIECE.findall(text):
         yield TextPart(text=piece)
         await asyncio.sleep(0)  # others may have something to do
-
-
-def _shown(text: str) -> str:
-    if len(text) <= _LONGEST_QUOTE:
-        return text
-    cut = text[:_LONGEST_QUOTE]
-    whole_words, space, _ = cut.rpartition(" ")
-    return f"{whole_words if space else cut}\u2026"
 
 
 def _cosine(one: Vector, other: Vector) -> float:

@@ -19,6 +19,7 @@ from typing import Final
 
 import asyncpg
 from sqlalchemy import exc
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from application.errors import AlreadyExists, ConcurrentChange, DatabaseUnavailable, SchemaOutdated
 
@@ -33,6 +34,8 @@ _INVALID_PARAMETER = "22023"  # what setting a role that is not there gives
 _FORBIDDEN = "42501"
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "28"})
 _UNAVAILABLE = frozenset({"25006", "3D000", "55P03", "25P03"})
+
+_Adapted = AsyncAdapt_asyncpg_dbapi.Error  # what SQLAlchemy's pool raises, around the driver's
 
 _NO_CONNECTION = (
     OSError,
@@ -50,7 +53,7 @@ def translated() -> Iterator[None]:
     """Raise this module's errors in place of the driver's and SQLAlchemy's."""
     try:
         yield
-    except (exc.SQLAlchemyError, asyncpg.PostgresError, *_NO_CONNECTION) as error:
+    except (exc.SQLAlchemyError, _Adapted, asyncpg.PostgresError, *_NO_CONNECTION) as error:
         translation = translate(error)
         if translation is None:
             raise
@@ -87,8 +90,8 @@ def _unavailable(cause: BaseException) -> DatabaseUnavailable:
 def _driver_error(error: BaseException) -> BaseException:
     """What asyncpg raised, below the layers that SQLAlchemy puts around it."""
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
-        return error.orig.__cause__ or error.orig
-    return error
+        error = error.orig
+    return error.__cause__ or error if isinstance(error, _Adapted) else error
 
 
 def _is_disconnect(error: BaseException) -> bool:

@@ -67,9 +67,7 @@ class PostgresJobQueue:
         if not jobs:
             return
         with translated():
-            pooled = await self._session.connection.get_raw_connection()
-            connection: Any = pooled.driver_connection  # asyncpg's own, inside SQLAlchemy's transaction
-            await queries_on(AsyncpgDriver(connection)).enqueue(
+            await queries_on(AsyncpgDriver(self._session.transaction.driver)).enqueue(
                 [_NAMES[type(job)] for job in jobs],
                 [encode(job) for job in jobs],
                 [priority(job) for job in jobs],

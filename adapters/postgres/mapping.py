@@ -3,6 +3,7 @@
 # ruff: noqa: D103 each pair is told by its names and types
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from domain.invitations import Invitation
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
 
+Row = RowMapping | Mapping[str, Any]
+
 
 def user_values(user: User) -> Values:
     return {
@@ -30,7 +33,7 @@ def user_values(user: User) -> Values:
     }
 
 
-def user_from(row: RowMapping) -> User:
+def user_from(row: Row) -> User:
     return User(
         id=row["id"],
         email=row["email"],
@@ -55,12 +58,12 @@ def session_values(session: LoginSession) -> Values:
     }
 
 
-def session_from(row: RowMapping) -> LoginSession:
+def session_from(row: Row, *, spent: Mapping[bytes, datetime] | None = None) -> LoginSession:
     return LoginSession(
         id=row["id"],
         user_id=row["user_id"],
         token_hash=row["token_hash"],
-        spent=frozenset(row["spent"]),
+        spent=spent or {},
         device=row["device"],
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
@@ -80,7 +83,7 @@ def workspace_values(workspace: Workspace) -> Values:
     }
 
 
-def workspace_from(row: RowMapping) -> Workspace:
+def workspace_from(row: Row) -> Workspace:
     return Workspace(
         id=row["id"],
         name=row["name"],
@@ -99,7 +102,7 @@ def membership_values(membership: Membership) -> Values:
     }
 
 
-def membership_from(row: RowMapping) -> Membership:
+def membership_from(row: Row) -> Membership:
     return Membership(
         workspace_id=row["workspace_id"], user_id=row["user_id"], role=Role(row["role"]), joined_at=row["joined_at"]
     )
@@ -121,7 +124,7 @@ def api_key_values(key: ApiKey) -> Values:
     }
 
 
-def api_key_from(row: RowMapping) -> ApiKey:
+def api_key_from(row: Row) -> ApiKey:
     bound = row["collection_ids"]
     return ApiKey(
         id=row["id"],
@@ -151,7 +154,7 @@ def invitation_values(invitation: Invitation) -> Values:
     }
 
 
-def invitation_from(row: RowMapping) -> Invitation:
+def invitation_from(row: Row) -> Invitation:
     return Invitation(
         id=row["id"],
         workspace_id=row["workspace_id"],
@@ -177,7 +180,7 @@ def collection_values(collection: Collection) -> Values:
     }
 
 
-def collection_from(row: RowMapping) -> Collection:
+def collection_from(row: Row) -> Collection:
     return Collection(
         id=row["id"],
         workspace_id=row["workspace_id"],
@@ -205,7 +208,7 @@ def conversation_values(conversation: Conversation) -> Values:
     }
 
 
-def conversation_from(row: RowMapping) -> Conversation:
+def conversation_from(row: Row) -> Conversation:
     return Conversation(
         id=row["id"],
         workspace_id=row["workspace_id"],
@@ -229,7 +232,7 @@ def message_values(message: Message) -> Values:
         "role": message.role.value,
         "status": message.status.value,
         "content": message.content,
-        "citations": [_citation_to_json(citation) for citation in message.citations],
+        "citations": [citation_values(citation) for citation in message.citations],
         "stop_reason": message.stop_reason,
         "model": message.model,
         "usage": {
@@ -251,7 +254,7 @@ def message_values(message: Message) -> Values:
     }
 
 
-def message_from(row: RowMapping) -> Message:
+def message_from(row: Row) -> Message:
     return Message(
         id=row["id"],
         workspace_id=row["workspace_id"],
@@ -271,7 +274,7 @@ def message_from(row: RowMapping) -> Message:
     )
 
 
-def _citation_to_json(citation: Citation) -> Values:
+def citation_values(citation: Citation) -> Values:
     return {
         "index": citation.index,
         "claim_from": citation.claim_from,

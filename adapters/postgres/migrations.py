@@ -94,6 +94,11 @@ def head_revision() -> str:
     return head
 
 
+def revisions() -> frozenset[str]:
+    """All that this version of the program knows."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
+
+
 @cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())

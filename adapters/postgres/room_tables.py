@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import BIGINT, JSONB
 
@@ -60,10 +61,10 @@ room_events = Table(
     Column("sender_name", Text, nullable=False),
     Column("client_msg_id", Uuid, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("data", JSONB, nullable=False),
+    Column("data", JSONB, nullable=True),  # NULL, which is not JSON's null: forgotten
     Column("created_at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("room_id", "seq"),
     UniqueConstraint("room_id", "client_msg_id", name=UQ_CLIENT_MSG_ID),
     ForeignKeyConstraint(["workspace_id", "room_id"], ["rooms.workspace_id", "rooms.id"], ondelete="CASCADE"),
-    Index("ix_room_events_created_at_room_id", "created_at", "room_id"),
+    Index("ix_room_events_kept", "created_at", "room_id", postgresql_where=text("data IS NOT NULL")),
 )

@@ -19,21 +19,19 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
+from adapters.postgres.transaction import Prepared, Transaction, Values
 from application.errors import ConcurrentChange
 from domain.events import Event
 from domain.ids import WorkspaceId
 
-Values = Mapping[str, Any]
-
 
 @define
 class Session:
-    """A connection in its transaction, the versions handed out, and the events collected."""
+    """A transaction, the versions handed out, and the events collected."""
 
-    connection: AsyncConnection
+    transaction: Transaction
     workspace_id: WorkspaceId | None
     events: list[Event] = field(factory=list)
     _versions: dict[UUID, int] = field(factory=dict)
@@ -43,7 +41,7 @@ class Session:
     ) -> CursorResult[Any]:
         """Run it, with vendor errors translated."""
         with translated():
-            return await self.connection.execute(statement, parameters)
+            return await self.transaction.execute(statement, parameters)
 
     async def one(self, statement: Executable) -> RowMapping | None:
         """The first row, None where there is none."""
@@ -52,6 +50,16 @@ class Session:
     async def all(self, statement: Executable) -> Sequence[RowMapping]:
         """Every row."""
         return (await self.execute(statement)).mappings().all()
+
+    async def first(self, statement: Prepared, **values: Any) -> Mapping[str, Any] | None:
+        """The first row of what was prepared, None where there is none."""
+        rows = await self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    async def rows(self, statement: Prepared, **values: Any) -> list[Mapping[str, Any]]:
+        """Every row of what was prepared."""
+        with translated():
+            return [dict(row) for row in await self.transaction.fetch(statement, values)]
 
     def collect(self, events: Sequence[Event]) -> None:
         """Keep events for the commit; the next state of an aggregate carries the earlier ones along."""

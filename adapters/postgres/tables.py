@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
@@ -100,7 +101,9 @@ spent_tokens = Table(
     metadata,
     Column("token_hash", LargeBinary, nullable=False),
     Column("session_id", Uuid, ForeignKey("login_sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("spent_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("token_hash", "session_id"),
+    Index("ix_spent_tokens_spent_at", "spent_at"),
 )
 
 workspaces = Table(

@@ -3,9 +3,10 @@
 import asyncio
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
-from sqlalchemy import exc, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.errors import APPLICATION_ROLE, translated
 from adapters.postgres.jobs import PostgresJobQueue
@@ -23,6 +24,7 @@ from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
+from adapters.postgres.transaction import Transaction
 from application.calls import current_call
 from application.errors import SchemaOutdated
 from application.ports.accounts import ApiKeys, Invitations
@@ -40,11 +42,12 @@ from domain.ids import WorkspaceId
 
 WORKSPACE_SETTING: Final = "app.workspace_id"
 
-# until the transaction ends; one statement, so that a bound unit of work costs one short round trip more
-_BIND = text(
-    f"SELECT set_config('{WORKSPACE_SETTING}', :workspace_id, true), set_config('role', '{APPLICATION_ROLE}', true)"
+_BEGIN: Final = "BEGIN"
+# both until the transaction ends
+_BIND: Final = (
+    f"BEGIN; SELECT set_config('{WORKSPACE_SETTING}', '{{workspace_id}}', true),"
+    f" set_config('role', '{APPLICATION_ROLE}', true)"
 )
-_BEGIN = text("SELECT 1")
 
 
 class PostgresUnitOfWork:
@@ -78,7 +81,11 @@ class PostgresUnitOfWork:
         self._session: Session | None = None
 
     async def __aenter__(self) -> Self:
-        session = self._session = Session(await self._begun(), self._workspace_id)
+        # an id has no characters that mean anything in SQL
+        opening = _BEGIN if self._workspace_id is None else _BIND.format(workspace_id=UUID(int=self._workspace_id.int))
+        with translated():
+            transaction = await Transaction.begin(self._engine, opening)
+        session = self._session = Session(transaction, self._workspace_id)
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
         self.workspaces = PostgresWorkspaces(session)
@@ -103,7 +110,8 @@ class PostgresUnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._session is not None:
-            await _close(self._session.connection)
+            with translated():
+                await self._session.transaction.close(error)
 
     async def commit(self, result: object | None = None) -> None:
         """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""
@@ -115,7 +123,7 @@ class PostgresUnitOfWork:
         if attempt is not None:
             await attempt.record(self.idempotency, result)
         with translated():
-            await self._session.connection.commit()
+            await self._session.transaction.commit()
         if attempt is not None:
             attempt.committed()
 
@@ -125,28 +133,6 @@ class PostgresUnitOfWork:
             raise RuntimeError("a unit of work is used inside its context")
         row = await self._session.one(text("SELECT version_num FROM alembic_version"))
         return row["version_num"] if row else None
-
-    async def _begun(self) -> AsyncConnection:
-        """A connection with its transaction open; one that had died in the pool is replaced, once."""
-        with translated():
-            try:
-                return await self._begin()
-            except exc.DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                return await self._begin()
-
-    async def _begin(self) -> AsyncConnection:
-        connection = await self._engine.connect()
-        try:
-            if self._workspace_id is None:
-                await connection.execute(_BEGIN)
-            else:
-                await connection.execute(_BIND, {"workspace_id": str(self._workspace_id)})
-        except BaseException:
-            await _close(connection)
-            raise
-        return connection
 
 
 class PostgresUnitOfWorkFactory:
@@ -174,9 +160,3 @@ def _head_revision() -> str:
     from adapters.postgres.migrations import head_revision  # only readiness checks need Alembic
 
     return head_revision()
-
-
-async def _close(connection: AsyncConnection) -> None:
-    """Roll back and give the connection back, also while the task is being cancelled."""
-    with translated():
-        await asyncio.shield(connection.close())

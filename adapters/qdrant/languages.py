@@ -26,6 +26,10 @@ _SCRIPTS = (
     (0x0980, 0x09FF, "bn"),
     (0x0B80, 0x0BFF, "ta"),
     (0x0E00, 0x0E7F, "th"),
+    (0x0E80, 0x0EFF, "lo"),
+    (0x1000, 0x109F, "my"),
+    (0x10A0, 0x10FF, "ka"),
+    (0x1780, 0x17FF, "km"),
     (0x3040, 0x30FF, "ja"),
     (0x3400, 0x9FFF, "zh"),
     (0xAC00, 0xD7AF, "ko"),
@@ -61,6 +65,14 @@ _LETTERS = {
     "cs": "řěůčšž",
 }
 _WITH_LETTERS = {language: re.compile(f"[{letters}]") for language, letters in _LETTERS.items()}
+_IN_LATIN = frozenset({*_LATIN, *_LETTERS, "az", "ca", "id", "sl"})
+_SHARING = {  # script → languages that are written in it, beside the one it is taken for
+    "ar": frozenset({"fa", "ur", "ps", "ug"}),
+    "ru": frozenset({"uk", "be", "bg", "sr", "mk", "kk", "mn"}),
+    "hi": frozenset({"mr", "ne", "sa"}),
+    "zh": frozenset({"ja"}),
+    "he": frozenset({"yi"}),
+}
 _WORD = re.compile(r"\b[^\W\d_]+\b")  # without digits: a part number is no word
 
 
@@ -77,6 +89,14 @@ def language_of(text: str) -> str | None:
         return "ja"  # kana stands in Japanese only, among many Chinese characters
     script = counts.most_common(1)[0][0]
     return _of_latin(sample) if script == "latin" else script
+
+
+def script_language(word: str, language: str | None) -> str | None:
+    """The language to treat a word by: its text's, unless its script is not that language's own."""
+    script = _script(ord(word[0]))
+    if script == "latin":
+        return language if language is None or language in _IN_LATIN else "en"
+    return language if language in _SHARING.get(script, ()) else script
 
 
 class StopWordLanguages:

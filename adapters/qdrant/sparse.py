@@ -2,16 +2,17 @@
 
 A passage is indexed three times in one vector:
 
-* by the stems of its language, so that "cancelling" finds "cancelled";
-* by its words as they stand, so that a question in another language, or one whose language is not known, still
-  finds names and shared words;
-* by its identifiers as they stand ("ERR_42", "v2.3.1", "C++", "2024"): the tokenizer that can part Chinese, Japanese
-  and Thai words drops digits and punctuation.
+* by the stems of its language, so that "cancelling" finds "cancelled", of which half the weight belongs to the passage
+  and half to the passage with what stands around it: a question's words are often spread over two passages;
+* by its words as they stand, without accents, so that a question in another language, or one whose language is not
+  known, still finds names and shared words;
+* by its identifiers as they stand ("ERR_42", "v2.3.1", "C++").
 
 The weights are BM25's with k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009, "The Probabilistic Relevance Framework").
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
@@ -19,8 +20,11 @@ import qdrant_edge as edge
 from attrs import frozen
 
 from adapters.qdrant.languages import language_of
+from adapters.qdrant.terms import plain_terms, terms
 
-_AVERAGE_LENGTH = 100.0  # tokens of a passage once its stop words are gone
+_K1, _B = 1.2, 0.75
+_AVERAGE_LENGTH = 100.0  # words of a passage once its stop words are gone
+_AROUND = 0.5  # the part of a stem's weight that the surroundings decide
 _AS_IT_STANDS = 0.3  # weight of a question's unstemmed word beside its stem
 _FALLBACK = "en"  # stems of a text whose language is not known
 
@@ -28,51 +32,6 @@ _FALLBACK = "en"  # stems of a text whose language is not known
 _CANDIDATE = re.compile(r"[A-Za-z0-9]+(?:[-_./:@][A-Za-z0-9]+)*(?:\+\+|#)?")
 _HAS_MARK = re.compile(r"[0-9_@+#]")
 _NUMBER = re.compile(r"[0-9][A-Za-z0-9]+")
-
-_STOP_WORDS = {
-    "ar": edge.Language.Arabic,
-    "bn": edge.Language.Bengali,
-    "da": edge.Language.Danish,
-    "de": edge.Language.German,
-    "el": edge.Language.Greek,
-    "en": edge.Language.English,
-    "es": edge.Language.Spanish,
-    "fi": edge.Language.Finnish,
-    "fr": edge.Language.French,
-    "he": edge.Language.Hebrew,
-    "hu": edge.Language.Hungarian,
-    "it": edge.Language.Italian,
-    "ja": edge.Language.Japanese,
-    "nl": edge.Language.Dutch,
-    "no": edge.Language.Norwegian,
-    "pt": edge.Language.Portuguese,
-    "ro": edge.Language.Romanian,
-    "ru": edge.Language.Russian,
-    "sv": edge.Language.Swedish,
-    "tr": edge.Language.Turkish,
-    "zh": edge.Language.Chinese,
-}
-_STEMS = {
-    "ar": edge.SnowballLanguage.Arabic,
-    "da": edge.SnowballLanguage.Danish,
-    "de": edge.SnowballLanguage.German,
-    "el": edge.SnowballLanguage.Greek,
-    "en": edge.SnowballLanguage.English,
-    "es": edge.SnowballLanguage.Spanish,
-    "fi": edge.SnowballLanguage.Finnish,
-    "fr": edge.SnowballLanguage.French,
-    "hu": edge.SnowballLanguage.Hungarian,
-    "hy": edge.SnowballLanguage.Armenian,
-    "it": edge.SnowballLanguage.Italian,
-    "nl": edge.SnowballLanguage.Dutch,
-    "no": edge.SnowballLanguage.Norwegian,
-    "pt": edge.SnowballLanguage.Portuguese,
-    "ro": edge.SnowballLanguage.Romanian,
-    "ru": edge.SnowballLanguage.Russian,
-    "sv": edge.SnowballLanguage.Swedish,
-    "ta": edge.SnowballLanguage.Tamil,
-    "tr": edge.SnowballLanguage.Turkish,
-}
 
 
 @frozen
@@ -83,17 +42,24 @@ class Sparse:
     values: list[float]
 
 
-def sparse_of_passage(text: str, language: str | None) -> Sparse:
-    """How a passage is found by its words. `language`: ISO 639-1, found out where it is None."""
+def sparse_of_passage(text: str, language: str | None, *, around: str = "") -> Sparse:
+    """How a passage is found by its words.
+
+    `around`: the passage with what stands before and after it, empty where that is not known. `language`: ISO 639-1,
+    found out where it is None.
+    """
     language = _base(language) or language_of(text) or _FALLBACK
-    weights: dict[int, float] = {}
-    for vector in (
-        _words(language, stem=True).embed_document(text),
-        _words(language, stem=False).embed_document(text),
-        _identifiers().embed_document(identifiers(text)),
-    ):
-        for index, value in zip(vector.indices, vector.values, strict=True):
-            weights[index] = max(value, weights.get(index, 0.0))
+    weights = _weights(terms(text, language))
+    if around:
+        wider = _weights(terms(around, language))
+        weights = {
+            term: (1 - _AROUND) * weights.get(term, 0.0) + _AROUND * wider.get(term, 0.0)
+            for term in weights.keys() | wider.keys()
+        }
+    exact = _identifiers().embed_document(identifiers(text))
+    for others in (_weights(plain_terms(text, language)), dict(zip(exact.indices, exact.values, strict=True))):
+        for term, weight in others.items():
+            weights[term] = max(weight, weights.get(term, 0.0))
     return Sparse(list(weights), list(weights.values()))
 
 
@@ -102,12 +68,24 @@ def sparse_of_question(text: str, language: str | None) -> Sparse:
     known = _base(language) or language_of(text)
     used = known or _FALLBACK
     as_it_stands = _AS_IT_STANDS if known else 1.0  # stems that may be another language's deserve no lead
-    weights = dict.fromkeys(_words(used, stem=True).embed_query(text).indices, 1.0)
-    for index in _identifiers().embed_query(identifiers(text)).indices:
-        weights.setdefault(index, 1.0)
-    for index in _words(used, stem=False).embed_query(text).indices:
-        weights.setdefault(index, as_it_stands)
+    weights = {term: 1.0 for word in terms(text, used) for term in word}
+    for term in _identifiers().embed_query(identifiers(text)).indices:
+        weights.setdefault(term, 1.0)
+    for word in plain_terms(text, used):
+        for term in word:
+            weights.setdefault(term, as_it_stands)
     return Sparse(list(weights), list(weights.values()))
+
+
+def _weights(words: Iterable[tuple[int, ...]]) -> dict[int, float]:
+    """BM25's weight of each term; a word that gives none is a stop word and counts for no length."""
+    counts: Counter[int] = Counter()
+    length = 0
+    for word in words:
+        length += len(word)
+        counts.update(word)
+    share = _K1 * (1 - _B + _B * length / _AVERAGE_LENGTH)
+    return {term: count * (_K1 + 1) / (count + share) for term, count in counts.items()}
 
 
 def identifiers(text: str) -> str:
@@ -127,22 +105,9 @@ def _identifiers_in(text: str) -> Iterable[str]:
 
 
 def _base(language: str | None) -> str | None:
-    """`pt-BR` is stemmed as `pt`; what nothing is known of counts as unknown."""
+    """`pt-BR` is stemmed as `pt`."""
     base = (language or "").replace("_", "-").partition("-")[0].lower()
-    return base if base in _STOP_WORDS or base in _STEMS else None
-
-
-@cache
-def _words(language: str, *, stem: bool) -> edge.Bm25:
-    stems = _STEMS.get(language) if stem else None
-    return edge.Bm25(
-        edge.Bm25Config(
-            avg_len=_AVERAGE_LENGTH,
-            tokenizer=edge.TokenizerType.Multilingual,
-            stopwords=_STOP_WORDS.get(language, edge.StopwordsSet()),
-            stemmer=edge.DisabledStemmer() if stems is None else edge.SnowballParams(stems),
-        )
-    )
+    return base if len(base) == 2 else None  # noqa: PLR2004 - ISO 639-1
 
 
 @cache

@@ -1,15 +1,16 @@
 -- Spends on several limits at once, or on none (generic cell rate algorithm: one time stamp a limit).
 --   KEYS  the limits
---   ARGV  for each: window in microseconds, interval in microseconds, cost
+--   ARGV  for each: window in microseconds, interval in microseconds, cost, arrears, which are spent in any case
 -- Returns index of the tightest, 1 when allowed, remaining, microseconds to the full quota, microseconds to wait.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local after = {}
+local owed, after = {}, {}
 local tightest, allowed, remaining, reset, wait = 1, 1, nil, 0, 0
 for i, key in ipairs(KEYS) do
-  local window, interval, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
-  local before = math.max(now, tonumber(redis.call('GET', key) or now))
+  local window, interval, cost = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1])
+  local before = math.max(now, tonumber(redis.call('GET', key) or now)) + tonumber(ARGV[4 * i]) * interval
   local over = before + math.max(cost, 1) * interval - window - now
+  owed[i] = before
   after[i] = before + cost * interval
   if over > 0 then
     if over > wait then
@@ -23,11 +24,10 @@ for i, key in ipairs(KEYS) do
     end
   end
 end
-if allowed == 1 then
-  for i, key in ipairs(KEYS) do
-    if tonumber(ARGV[3 * i]) > 0 then
-      redis.call('SET', key, string.format('%.0f', after[i]), 'PX', math.ceil((after[i] - now) / 1000))
-    end
+for i, key in ipairs(KEYS) do
+  local full = allowed == 1 and after[i] or owed[i]
+  if tonumber(ARGV[4 * i]) > 0 or (allowed == 1 and tonumber(ARGV[4 * i - 1]) > 0) then
+    redis.call('SET', key, string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
   end
 end
 return {tightest, allowed, remaining, math.ceil(reset), math.ceil(wait)}

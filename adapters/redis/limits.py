@@ -25,7 +25,8 @@ class RedisLimiter(Limiter):
         keys = [self._namespace + charge.key for charge in charges]
         arguments: list[float] = []
         for charge in charges:
-            arguments += [charge.rate.window / MICROSECOND, charge.rate.interval / MICROSECOND, charge.cost]
+            window, interval = charge.rate.window / MICROSECOND, charge.rate.interval / MICROSECOND
+            arguments += [window, interval, charge.cost, charge.arrears]
         with redis_errors():
             tightest, allowed, remaining, reset, wait = await self._spend(keys=keys, args=arguments)
         return Standing(

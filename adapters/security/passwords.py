@@ -6,55 +6,64 @@ import os
 import runpy
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import argon2
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from application.errors import HasherBusy
 from application.ports.security import PasswordHasher
+
+T = TypeVar("T")
 
 # OWASP Password Storage Cheat Sheet: m=19 MiB, t=2, p=1 is its first recommendation for Argon2id.
 MEMORY_KIB: Final = 19 * 1024
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
-NICENESS: Final = 5  # a third of the share of a thread that has not stepped back
+NICENESS: Final = 10  # a tenth of the share of a thread that has not stepped back
+MOST_WAITING: Final = 40  # for each thread: two or three seconds
+RETRY_AFTER: Final = 3.0  # seconds
 _NEVER_COMMON: Final = 64  # characters that are looked at; the longest password on the list is shorter
-_TRIVIAL_UNIT: Final = 2  # "aaaa…" and "abab…" need no list
+_TRIVIAL_UNIT: Final = 3  # "aaaa…", "abab…" and "123123…" need no list
+_ROWS: Final = ("0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qwertyuiop[]")
+_WALKS: Final = tuple(row * (_NEVER_COMMON // len(row) + 2) for line in _ROWS for row in (line, line[::-1]))
 _PADDING: Final = "0123456789!?.,-_*#@$%&+= "
 
 
 class Argon2Passwords(PasswordHasher):
     """Hashes in at most `concurrency` threads at a time (argon2 works without the GIL); the rest wait in line.
 
-    Each hash in work takes 19 MiB, so the number of threads bounds the memory as well. `close()` ends them.
+    Each hash in work takes 19 MiB, so the number of threads bounds the memory as well. The line is bounded too: whoever
+    finds more than `most_waiting` for each thread before them is told to come back, since they would not wait for so
+    long anyway. `close()` ends the threads.
     """
 
     def __init__(
         self,
         *,
         concurrency: int | None = None,
+        most_waiting: int = MOST_WAITING,
         memory_kib: int = MEMORY_KIB,
         time_cost: int = TIME_COST,
         parallelism: int = PARALLELISM,
     ) -> None:
         self._argon2 = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
-        self._threads = ThreadPoolExecutor(
-            concurrency or os.cpu_count() or 1, thread_name_prefix="passwords", initializer=_step_back
-        )
+        threads = concurrency or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords", initializer=_step_back)
+        self._room = threads * (1 + most_waiting)
         self._nobodys = self._argon2.hash(os.urandom(16).hex())
         self._common: frozenset[str] | None = None
 
     async def hash(self, password: str) -> str:
         """A PHC string with a new salt."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._argon2.hash, _encoded(password))
+        return await self._in_turn(self._argon2.hash, _encoded(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether they belong together. No user: the same work on a hash that nobody knows the password of."""
-        matches = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._matches, _encoded(password), password_hash or self._nobodys
-        )
+        matches = await self._in_turn(self._matches, _encoded(password), password_hash or self._nobodys)
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -66,7 +75,8 @@ class Argon2Passwords(PasswordHasher):
 
     def is_common(self, password: str) -> bool:
         """Whether it is one of the 30,000 most used passwords, in any case; also one of them repeated, or padded
-        at the end with digits and punctuation to no more than twice its length, as people do to reach a minimum.
+        at the end with digits and punctuation to no more than twice its length, as people do to reach a minimum,
+        and a walk along the digits, the alphabet or a row of keys.
         """
         if self._common is None:
             self._common = _common_passwords()
@@ -74,12 +84,23 @@ class Argon2Passwords(PasswordHasher):
         stem = folded.rstrip(_PADDING)
         if len(stem) * 2 < len(folded):
             stem = folded
+        if any(folded in walk for walk in _WALKS):
+            return True
         units = {_smallest_period(folded), _smallest_period(stem)}
         return any(len(unit) <= _TRIVIAL_UNIT or unit in self._common for unit in units)
 
     def close(self) -> None:
         """End the threads; hashes that wait are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_turn(self, work: Callable[..., T], *arguments: object) -> T:
+        if self._room <= 0:
+            raise HasherBusy("Too many passwords wait to be compared.", retry_after=RETRY_AFTER)
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        finally:
+            self._room += 1
 
     def _matches(self, password: bytes, password_hash: str) -> bool:
         try:

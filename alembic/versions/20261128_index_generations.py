@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261128_index_generations"
-down_revision = "20261123_audit"
+down_revision = "20261128_spent_tokens"
 branch_labels = None
 depends_on = None
 

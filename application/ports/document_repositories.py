@@ -24,6 +24,17 @@ class DocumentSort(StrEnum):
     NEWEST = "-created_at"
     OLDEST = "created_at"
     TITLE = "title"
+    TITLE_DOWN = "-title"
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether what is greatest comes first."""
+        return self.value.startswith("-")
+
+    @property
+    def is_by_title(self) -> bool:
+        """By title in any case, else by age."""
+        return self.value.removeprefix("-") == "title"
 
 
 @frozen(kw_only=True)
@@ -182,6 +193,10 @@ class Passages(Protocol):
         self, document_id: DocumentId, revision: int, *, limit: int, after: int | None = None
     ) -> list[Chunk]:
         """In reading order, from the ordinal after `after`."""
+        ...
+
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them, in the same revision; in no order, each once."""
         ...
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:

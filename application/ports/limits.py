@@ -22,12 +22,16 @@ class Rate:
 
 @frozen(kw_only=True)
 class Charge:
-    """Something that costs. A cost of 0 asks whether one more would be allowed, and takes nothing."""
+    """Something that costs. A cost of 0 asks whether one more would be allowed, and takes nothing.
+
+    `arrears` were given already: they are charged in any case, before the rest is decided.
+    """
 
     name: str  # of the limit, for people
     key: str = field(repr=False)  # whose; a part in braces keeps keys that are charged together on one node
     rate: Rate
     cost: int = 1
+    arrears: int = 0
 
 
 @frozen(kw_only=True)
@@ -45,7 +49,7 @@ class Limiter(Protocol):
     """Counts what was spent, for all processes."""
 
     async def spend(self, charges: Sequence[Charge]) -> Standing:
-        """Spend on every charge, or on none of them when one is over. At least one charge.
+        """Spend on every charge, or on none of them (but for arrears) when one is over. At least one charge.
 
         Raises `CacheUnavailable` when nobody can tell.
         """

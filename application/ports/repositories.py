@@ -62,7 +62,7 @@ class LoginSessions(Protocol):
     """Login sessions with their refresh tokens."""
 
     async def get(self, session_id: SessionId) -> LoginSession | None:
-        """By id, revoked and expired ones too."""
+        """By id, revoked and expired ones too; without its spent tokens."""
         ...
 
     async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
@@ -70,7 +70,10 @@ class LoginSessions(Protocol):
         ...
 
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
-        """The session whose present or spent token this is, locked until the transaction ends."""
+        """The session whose present or spent token this is, locked until the transaction ends.
+
+        Of its spent tokens it carries this one, if it is one.
+        """
         ...
 
     async def add(self, session: LoginSession) -> None:
@@ -78,11 +81,11 @@ class LoginSessions(Protocol):
         ...
 
     async def save(self, session: LoginSession) -> None:
-        """The present state, spent tokens included."""
+        """The present state; spent tokens that it carries are added to those known."""
         ...
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
-        """Live ones, newest first."""
+        """Live ones, newest first, without their spent tokens."""
         ...
 
     async def revoke(
@@ -94,6 +97,13 @@ class LoginSessions(Protocol):
         but: SessionId | None = None,
     ) -> list[SessionId]:
         """End live ones of the user: all, `only` one, or all `but` one. Which ended; a foreign id ends nothing."""
+        ...
+
+    async def forget(self, *, before: datetime, keep: int) -> None:
+        """Drop sessions that were over before then, and spent tokens that were spent before then.
+
+        Of the spent tokens of one session the youngest `keep` stay at most.
+        """
         ...
 
 
@@ -285,8 +295,8 @@ class Messages(Protocol):
         """By id."""
         ...
 
-    async def add(self, message: Message) -> None:
-        """A new one."""
+    async def add(self, *messages: Message) -> None:
+        """New ones; each may follow the one before."""
         ...
 
     async def save(self, message: Message) -> bool:
@@ -312,5 +322,9 @@ class Messages(Protocol):
         ...
 
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
-        """The message and its ancestors, oldest first, the last `limit` of them."""
+        """The message and its ancestors, oldest first, the last `limit` of them; nothing for an unknown one."""
+        ...
+
+    async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
+        """The thread of the youngest message; nothing in an empty conversation."""
         ...

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from attrs import frozen
 
@@ -81,6 +82,21 @@ class Rooms(Protocol):
         """
         ...
 
+    async def append_all(self, events: Sequence[NewEvent], *, now: datetime) -> list[Appended | None]:
+        """Several events of any rooms, each as `append` would, in the order in which they are given.
+
+        None for one whose room is gone. No two of them may have the same room and `client_msg_id`.
+        """
+        ...
+
+    async def find_event(self, room_id: RoomId, client_msg_id: UUID) -> RoomEvent | None:
+        """The event that was sent under this id, unless it was forgotten."""
+        ...
+
+    async def known(self, event: NewEvent) -> Appended | None:
+        """Where it stands already, as `append` would say; also when what it said was forgotten."""
+        ...
+
     async def events_after(self, room_id: RoomId, seq: int, *, limit: int) -> list[RoomEvent]:
         """In order, from the one after `seq`."""
         ...
@@ -106,5 +122,8 @@ class Rooms(Protocol):
         ...
 
     async def forget_events(self, before: datetime, *, limit: int) -> int:
-        """Remove up to `limit` of the events older than that, never a room's youngest; how many went."""
+        """Forget up to `limit` of the events older than that, never a room's youngest; how many they were.
+
+        What they said and who said it is gone; their numbers and ids stay taken.
+        """
         ...

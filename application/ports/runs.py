@@ -6,8 +6,9 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from domain.answers import Citation
 from domain.conversations import Message
-from domain.ids import MessageId, UserId, WorkspaceId
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 LAST_EVENTS: Final = frozenset({"message.completed", "message.failed"})
 
@@ -59,6 +60,16 @@ class RunLog(Protocol):
 
 
 @frozen(kw_only=True)
+class Draft:
+    """What an answer that is being written has told so far."""
+
+    message_id: MessageId
+    content: str
+    citations: tuple[Citation, ...]
+    outline: Outline
+
+
+@frozen(kw_only=True)
 class ActiveRuns:
     """Answers being written at this moment."""
 
@@ -92,6 +103,13 @@ class RunRecords(Protocol):
         """What the stream is made of so far; for an unknown run nothing."""
         ...
 
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        """Checkpoints: text, citations and outlines of answers so far; those that are over stay as they are.
+
+        All workspaces: in a unit of work that is bound to none.
+        """
+        ...
+
     async def outline(self, message_id: MessageId) -> Outline | None:
         """What was noted last; None for an answer without a record."""
         ...
@@ -106,6 +124,10 @@ class RunRecords(Protocol):
 
     async def is_silent(self, message_id: MessageId, *, since: timedelta) -> bool:
         """Whether it is, still; the record is locked until the transaction ends, so that a beat has to wait."""
+        ...
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        """The conversation's answers that are being written now. All workspaces, when bound to none."""
         ...
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:

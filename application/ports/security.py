@@ -9,7 +9,10 @@ from domain.ids import SessionId, UserId
 
 
 class PasswordHasher(Protocol):
-    """Slow, salted password hashing, never on the event loop and never unbounded in number."""
+    """Slow, salted password hashing, never on the event loop and never unbounded in number.
+
+    `hash` and `verify` raise `HasherBusy` at once where too many wait already.
+    """
 
     async def hash(self, password: str) -> str:
         """A PHC string; a new salt at each call."""

@@ -13,6 +13,7 @@ What it does, and what every client should do:
 - It remembers the number and the epoch of the youngest event of each room, and joins with `since`. What is not
   recovered it pages from `history`.
 - It gives every event once and in order, whatever was sent twice.
+- It takes answers up where it was: it counts the deltas of each, and joins with `runs`.
 - It sends a publish again under the same `client_msg_id` until it is answered.
 
 It needs Python 3.11 and the package `websockets`.
@@ -56,6 +57,7 @@ class RoomsClient:
         self._token = token
         self._positions: dict[str, tuple[int, str]] = {}  # room → (seq, epoch)
         self._heads: dict[str, int] = {}  # the youngest event of a room that is known of
+        self._runs: dict[str, dict[str, int]] = {}  # room → answer being written → deltas that were seen
         self._wanted: set[str] = set()
         self._events: asyncio.Queue[Frame] = asyncio.Queue()
         self._replies: dict[int, asyncio.Future[Frame]] = {}
@@ -95,7 +97,10 @@ class RoomsClient:
                 await asyncio.sleep(0.05)
 
     async def events(self) -> AsyncIterator[Frame]:
-        """Everything that the server pushes; events of rooms once each and in order."""
+        """Everything that the server pushes; events of rooms once each and in order.
+
+        Also what was missed of answers, as `answer_delta`: one with `from` replaces the text after so many deltas.
+        """
         while True:
             yield await self._events.get()
 
@@ -186,8 +191,10 @@ class RoomsClient:
 
     async def _join(self, room_id: str) -> None:
         position = self._positions.get(room_id)
-        members = {} if position is None else {"since": {"seq": position[0], "epoch": position[1]}}
+        members: Frame = {} if position is None else {"since": {"seq": position[0], "epoch": position[1]}}
+        members["runs"] = self._runs.setdefault(room_id, {})
         joined = await self._ask("join", room_id=room_id, **members)
+        self._take_up(room_id, joined["runs"])
         if position is None or position[1] != joined["epoch"]:
             self._positions[room_id] = joined["seq"], joined["epoch"]
         elif joined["recovered"]:
@@ -195,6 +202,19 @@ class RoomsClient:
                 self._give(event)
         else:
             await self._page(room_id, until=joined["seq"])
+
+    def _take_up(self, room_id: str, runs: dict[str, Frame]) -> None:
+        """What was missed of answers. One that the server does not name any more is over, and its message has it."""
+        for message_id, run in runs.items():
+            where = {"room_id": room_id, "message_id": message_id, "offset": run["offset"]}
+            if run["text"] or run["from"] != self._runs[room_id].get(message_id, 0):
+                delta = {"type": "answer_delta", "attempt": run["attempt"], "from": run["from"], "text": run["text"]}
+                self._events.put_nowait({**delta, **where})
+            for citation in run["citations"]:
+                self._events.put_nowait({"type": "answer_citation", "citation": citation, **where})
+            if run["status"] != "streaming":
+                self._events.put_nowait({"type": "answer_end", "status": run["status"], **where})
+        self._runs[room_id] = {key: run["offset"] for key, run in runs.items() if run["status"] == "streaming"}
 
     async def _page(self, room_id: str, *, until: int) -> None:
         """Read what was missed in pages, those too whose live event came meanwhile and did not fit on yet."""
@@ -220,18 +240,18 @@ class RoomsClient:
         raise ConnectionClosed(socket.protocol.close_rcvd, socket.protocol.close_sent)
 
     async def _take(self, socket: ClientConnection, frame: Frame) -> None:
-        if "id" in frame:
-            waiting = self._replies.pop(frame["id"], None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(frame)
-            if frame["type"] == "joined":
-                await asyncio.sleep(0)  # who joins takes the missed events before the next live one is read
-            return
         match frame["type"]:
+            case _ if "id" in frame:
+                self._answer(frame)
+                if frame["type"] == "joined":
+                    await asyncio.sleep(0)  # who joins takes the missed events before the next live one is read
             case "ping":
                 await socket.send(json.dumps({"type": "pong"}))
             case "publication":
                 self._give(frame)
+            case "answer_delta" | "answer_end":
+                self._follow(frame)
+                self._events.put_nowait(frame)
             case "disconnect":
                 self._named_pause = frame["reconnect_after_ms"] / 1000 if frame["reconnect"] else None
             case "token_expiring":
@@ -243,6 +263,19 @@ class RoomsClient:
                 self._events.put_nowait(frame)
             case _:
                 self._events.put_nowait(frame)
+
+    def _answer(self, reply: Frame) -> None:
+        waiting = self._replies.pop(reply["id"], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply)
+
+    def _follow(self, frame: Frame) -> None:
+        """Count the deltas of an answer until its end."""
+        runs = self._runs.setdefault(frame["room_id"], {})
+        if frame["type"] == "answer_delta":
+            runs[frame["message_id"]] = frame["offset"]
+        else:
+            runs.pop(frame["message_id"], None)
 
     async def _refresh(self) -> None:
         await self._ask("refresh", token=await self._token())

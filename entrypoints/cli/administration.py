@@ -20,40 +20,49 @@ async def schema_state(settings: Settings) -> SchemaState:
         return await migrations.check(engines.database_url)
 
 
-async def migrate(settings: Settings, revision: str) -> str | None:
-    """Bring the schema to `revision`; at the newest one the vector index is prepared too, and told about."""
+def is_revision(name: str) -> bool:
+    """Whether the schema can be brought to it."""
+    return name in {"head", "base"} or name in migrations.revisions()
+
+
+async def migrate(settings: Settings, revision: str) -> tuple[SchemaState, str | None]:
+    """Bring the schema to `revision`; at the newest one the vector index is prepared too. How both stand then."""
     if settings.database_url is not None:
-        await _to(settings.database_url, revision)
+        state = await _to(settings.database_url, revision)
     else:
         async with EmbeddedEngines.open(
             settings.data_dir, need=frozenset({Engine.POSTGRES}), role="migrate", attach=True
         ) as engines:
-            await _to(engines.database_url, revision)
-    if revision == "head":
-        async with open_host(settings, role="migrate") as host:  # opening prepares the vector index
-            return told(await host.use_cases.show_index())
-    return None
+            state = await _to(engines.database_url, revision)
+    if revision != "head":
+        return state, None
+    async with open_host(settings, role="migrate") as host:  # opening prepares the vector index
+        return state, told(await host.use_cases.show_index())
 
 
-async def _to(url: str, revision: str) -> None:
+async def _to(url: str, revision: str) -> SchemaState:
     state = await migrations.check(url)
     if revision == "head" or revision in state.pending:
         await migrations.upgrade(url, revision)
     else:
         await migrations.downgrade(url, revision)
+    return await migrations.check(url)
+
+
+def schema_view(state: SchemaState) -> dict[str, object]:
+    """The present revision and what is pending, as JSON."""
+    return {
+        "current": state.current,
+        "head": state.head,
+        "pending": list(state.pending),
+        "is_current": state.is_current,
+    }
 
 
 def print_schema(state: SchemaState, *, as_json: bool) -> None:
     """The present revision and what is pending."""
     if as_json:
-        print_json(
-            {
-                "current": state.current,
-                "head": state.head,
-                "pending": list(state.pending),
-                "is_current": state.is_current,
-            }
-        )
+        print_json(schema_view(state))
     elif state.is_current:
         out.print(f"The schema is current ({state.head}).")
     elif state.unknown:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -121,7 +122,13 @@ def migrate(
         if not state.is_current:
             raise typer.Exit(FAILED)
         return
-    index = run(lambda: administration.migrate(settings, to), settings, log_level="warning")
+    if not administration.is_revision(to):
+        complain(f"--to: there is no revision {to!r}; `readingroom migrate --check` names those that are pending")
+        raise typer.Exit(WRONG_USE)
+    state, index = run(lambda: administration.migrate(settings, to), settings, log_level="warning")
+    if as_json:
+        print_json({**administration.schema_view(state), "index": index})
+        return
     typer.echo(f"The schema is at {to}.")
     if index is not None:
         typer.echo(f"The index is {index}.")
@@ -219,7 +226,7 @@ def ask(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     collection: InCollection = None,
-    conversation: Annotated[str | None, typer.Option(help="Go on with this conversation, by id.")] = None,
+    conversation: Annotated[UUID | None, typer.Option(help="Go on with this conversation, by id.")] = None,
     server: Server = None,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -234,7 +241,8 @@ def ask(
     async def work() -> dict[str, Any]:
         async with backend(settings, server=server, workspace=workspace, role="ask") as behind:
             chosen = None if collection is None else await behind.collection(collection)
-            events = behind.ask(question, collection_id=chosen, conversation=conversation)
+            begun = None if conversation is None else str(conversation)
+            events = behind.ask(question, collection_id=chosen, conversation=begun)
             if not as_json:
                 return await answers.print_answer(events)
             last: dict[str, Any] = {}
@@ -272,6 +280,16 @@ def examine(context: typer.Context, repair: Repair = False, workspace_json: Json
         doctor.print_checks(checks)
     if any(not check.good for check in checks):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all that need no data when left out.")] = None,
+) -> None:
+    """Run the benchmarks of the checkout that this is called in."""
+    from entrypoints.cli.benchmarking import bench as run_benchmarks
+
+    raise typer.Exit(run_benchmarks(Path.cwd(), names or []))
 
 
 def main() -> None:

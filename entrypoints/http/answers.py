@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import answer_reading, asking, feedback
 from application.ports.runs import RunEvent
@@ -19,6 +19,7 @@ from entrypoints.http.chat_resources import MessageOut
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.errors import RETRY_AFTER, problem
 from entrypoints.http.idempotency import REPLAYED, Once, OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
 from entrypoints.http.schemas import FeedbackBody, MessageBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
@@ -27,6 +28,7 @@ router = APIRouter(tags=["chat"])
 MESSAGE: Final = f"{WORKSPACE}/messages/{{message_id}}"
 # codes of errors after which asking again later may help, and nothing was written
 NOTHING_BEGUN: Final = ("llm_", "database_", "vector_index_", "embedder_", "unavailable")
+MEND_AFTER: Final = 60  # seconds, where somebody has to mend a key or an account first
 EVENTS: Final = event_stream(
     "The answer as it is written",
     "message.created",
@@ -47,7 +49,8 @@ async def _told(events: AsyncIterator[RunEvent]) -> AsyncIterator[ServerEvent]:
 async def _answered(use_cases: UseCases, actor: Actor, once: Once, answer_id: str, accept: str | None) -> Response:
     """As a stream, or as one message at its end; a repeated question is answered by the same answer."""
     message_id = MessageId(UUID(answer_id))
-    events = await use_cases.read_answer(actor, message_id=message_id)
+    read = use_cases.read_answer if once.replayed else use_cases.read_answer.own
+    events = await read(actor, message_id=message_id)
     headers = {"Location": f"/v1/workspaces/{actor.workspace_id}/messages/{message_id}"}
     if once.replayed:
         headers |= REPLAYED
@@ -60,8 +63,8 @@ async def _answered(use_cases: UseCases, actor: Actor, once: Once, answer_id: st
     error = answer["error"]
     if error is not None and not answer["content"] and error["code"].startswith(NOTHING_BEGUN):
         code = "llm_unavailable" if error["code"].startswith("llm_") else error["code"]
-        wait = math.ceil(error.get("retry_after") or RETRY_AFTER)
-        headers["Retry-After"] = str(wait)
+        usual = RETRY_AFTER if error["retryable"] else MEND_AFTER
+        headers["Retry-After"] = str(math.ceil(error.get("retry_after") or usual))
         return problem(once.request, 503, code, error["message"], headers=headers, message=answer)
     return JSONResponse(answer, status_code=201, headers=headers)
 

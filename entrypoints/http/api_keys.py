@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import api_keys, tickets
 from domain.ids import ApiKeyId, CollectionId
@@ -18,6 +18,7 @@ from entrypoints.http.account_resources import (
 )
 from entrypoints.http.dependencies import ActorDep, IdentityDep, UseCasesDep
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, problems
 from entrypoints.http.schemas import ApiKeyBody

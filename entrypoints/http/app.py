@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
@@ -28,8 +29,11 @@ from entrypoints.http import (
     workspaces,
 )
 from entrypoints.http.dependencies import Container
+from entrypoints.http.index import RouteIndex
+from entrypoints.http.lean import make_lean
 from entrypoints.http.limits import BodyLimit
 from entrypoints.http.rates import Rates
+from entrypoints.peers import Peers
 from entrypoints.telemetry import Metrics
 from entrypoints.websocket import asyncapi
 from entrypoints.websocket.endpoint import PATH, LiveEndpoint
@@ -90,11 +94,13 @@ def create_app(
     lifespan: Lifespan[FastAPI] | None = None,
     metrics: Metrics | None = None,
     rates: Rates | None = None,
+    peers: Peers | None = None,
 ) -> FastAPI:
     """An ASGI application on this container.
 
     `lifespan` starts and stops what the host runs beside it. `metrics` are those that the container counts into;
     without them the application has its own. Without `rates` nobody is refused for calling too often.
+    `peers` are the other processes of its address.
     """
     metrics = metrics or Metrics()
     live = LiveEndpoint(container, LiveMetrics(metrics.registry))
@@ -106,17 +112,24 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own; ours is in `Surroundings`
         lifespan=beside(live, lifespan),
     )
     app.state.container = container
     app.state.rates = rates or Rates()
     app.state.metrics = metrics
+    app.state.peers = peers
     app.state.live = live
     metrics.watch_answers(lambda: container.use_cases().answer_runs.active)
     for router in ROUTERS:
-        app.include_router(router)
+        # not included: FastAPI then looks for the route of each request twice, through two routers
+        app.router.routes.extend(router.routes)
+    for route in app.router.routes:
+        if isinstance(route, APIRoute):
+            make_lean(route)
     app.router.routes.append(asyncapi.route)
     app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
+    app.router.middleware_stack = RouteIndex(app.router)
     errors.install(app)
     app.add_middleware(BodyLimit)
     origins = container.settings().allowed_origins

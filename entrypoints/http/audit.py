@@ -3,12 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
 
 from application import auditing
 from application.views import time_view
 from domain.audit import AuditEntry
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about
@@ -46,7 +46,7 @@ class AuditLogOut(Resource):
 def audit_view(entry: AuditEntry) -> dict[str, Any]:
     """A deed."""
     return {
-        "id": str(entry.number),
+        "id": str(entry.entry_id),
         "at": time_view(entry.at),
         "action": entry.deed.value,
         "user_id": str(entry.user_id) if entry.user_id else None,

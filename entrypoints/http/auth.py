@@ -4,13 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import authentication, login_sessions
 from domain.access import Role
 from domain.ids import SessionId
 from entrypoints.http.account_resources import SessionOut, SessionsOut, session_view
 from entrypoints.http.dependencies import IdentityDep, UseCasesDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.rates import RatesDep, charge_open
 from entrypoints.http.resources import (

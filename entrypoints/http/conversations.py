@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import conversation_export, conversations
 from application.views import conversation_view, message_view
@@ -18,6 +18,7 @@ from entrypoints.http.chat_resources import (
 )
 from entrypoints.http.dependencies import ActorDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.schemas import ConversationBody

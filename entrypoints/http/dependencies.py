@@ -1,11 +1,12 @@
 """What routes ask for: the use cases, who asks, and in which workspace."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated, Final, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Header, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from application.authentication import Identity
@@ -13,7 +14,9 @@ from application.use_cases import UseCases
 from domain.access import Actor
 from domain.errors import Unauthenticated
 from domain.ids import WorkspaceId
-from entrypoints.http.rates import RatesDep
+from entrypoints.http.rates import Rates
+
+IDENTITY: Final = "identity"  # in the scope
 
 
 class HttpSettings(Protocol):
@@ -27,6 +30,11 @@ class HttpSettings(Protocol):
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         """Origins whose pages may call from a browser; `*` for any."""
+        ...
+
+    @property
+    def answers_by(self) -> str:
+        """Who answers, in words for people."""
         ...
 
 
@@ -70,48 +78,65 @@ async def get_use_cases(connection: HTTPConnection) -> UseCases:
 UseCasesDep = Annotated[UseCases, Depends(get_use_cases)]
 ContainerDep = Annotated[Container, Depends(get_container)]
 
-bearer = HTTPBearer(
-    auto_error=False,
-    scheme_name="bearer",
-    description="An access token from POST /v1/auth/login, sent as `Authorization: Bearer <token>`.",
-)
 
-
-async def get_identity(
-    connection: HTTPConnection,
-    use_cases: UseCasesDep,
-    rates: RatesDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-) -> Identity:
-    """The person that the bearer token proves."""
+async def identify(connection: HTTPConnection) -> Identity:
+    """The person that the bearer token proves, asked for and charged for once a request."""
+    known: Identity | None = connection.scope.get(IDENTITY)
+    if known is not None:
+        return known
+    state = connection.app.state
+    use_cases: UseCases = state.container.use_cases()
+    rates: Rates = state.rates
     try:
-        identity = await use_cases.authenticate(_token(credentials))
+        identity = await use_cases.authenticate(_token(connection))
     except Unauthenticated:
         await rates.charge_address(connection, "refused")
         raise
     await rates.charge_identity(connection, identity)
+    connection.scope[IDENTITY] = identity
     return identity
 
 
-def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
-    if credentials is None or not credentials.credentials:
+def _token(connection: HTTPConnection) -> str:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send `Authorization: Bearer <access token>`.")
-    return credentials.credentials
+    return token
 
 
-IdentityDep = Annotated[Identity, Depends(get_identity)]
+class Bearer(SecurityBase):
+    """How the token is documented. What derives from it is a single dependency, since each of them costs."""
+
+    scheme_name = "bearer"
+    model = HTTPBearerModel(
+        description="An access token from POST /v1/auth/login, sent as `Authorization: Bearer <token>`."
+    )
 
 
-async def get_actor(
-    connection: HTTPConnection, use_cases: UseCasesDep, rates: RatesDep, identity: IdentityDep, workspace_id: UUID
-) -> Actor:
-    """The person in the workspace of the path."""
-    actor = await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
-    await rates.charge_workspace(connection, identity, actor.workspace_id)
-    return actor
+class Person(Bearer):
+    """Whoever asks."""
+
+    async def __call__(self, connection: HTTPConnection) -> Identity:
+        """Their identity."""
+        return await identify(connection)
 
 
-ActorDep = Annotated[Actor, Depends(get_actor)]
+class Member(Bearer):
+    """Whoever asks, in the workspace of the path."""
+
+    async def __call__(self, connection: HTTPConnection, workspace_id: UUID) -> Actor:
+        """Their place in it."""
+        identity = await identify(connection)
+        state = connection.app.state
+        use_cases: UseCases = state.container.use_cases()
+        actor = await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
+        await state.rates.charge_workspace(connection, identity, actor.workspace_id)
+        return actor
+
+
+IdentityDep = Annotated[Identity, Security(Person())]
+ActorDep = Annotated[Actor, Security(Member())]
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description='The `ETag` that was read, e.g. `"3"`; 412 when it is stale.')

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from application import document_contents, uploads
 from application.uploads import Particulars, Receipt
@@ -18,6 +18,7 @@ from entrypoints.http.dependencies import ActorDep, ContainerDep, IfMatch, UseCa
 from entrypoints.http.document_resources import DocumentOut, document_view
 from entrypoints.http.errors import RangeNotSatisfiable
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.limits import allow_body
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
 from entrypoints.http.uploads import Upload
@@ -40,9 +41,14 @@ FIELDS: Final[dict[str, Any]] = {
 }
 
 
+EXAMPLES: Final = {"file": "(the bytes of contract.pdf)", "title": "Contract", "tags": ["finance"]}
+
+
 def _form(properties: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "required": ["file"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    example = {name: value for name, value in EXAMPLES.items() if name in properties}
+    content = {"multipart/form-data": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def _begin(request: Request, container: ContainerDep) -> Upload:
@@ -140,6 +146,7 @@ async def revise_document(
     return versioned(document_view(revised), status=202)
 
 
+@router.head(CONTENT, include_in_schema=False)
 @router.get(
     CONTENT,
     response_class=Response,
@@ -155,6 +162,7 @@ async def revise_document(
 )
 async def download_document(
     *,
+    request: Request,
     use_cases: UseCasesDep,
     actor: ActorDep,
     document_id: UUID,
@@ -170,12 +178,14 @@ async def download_document(
     asked = byte_range if if_range is None or if_range.strip() == headers["ETag"] else None
     part = parse_range(asked, document.size)
     start, end = part or (0, document.size)
-    original = await use_cases.download_original(actor, document_id=document.id, start=start, end=end)
-    if original.document.sha256 != document.sha256:
-        raise Conflict("The document was replaced at this moment. Ask again.")
     headers["Content-Length"] = str(end - start)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{document.size}"
+    if request.method == "HEAD":
+        return Response(status_code=200 if part is None else 206, headers=headers)
+    original = await use_cases.download_original(actor, document_id=document.id, start=start, end=end)
+    if original.document.sha256 != document.sha256:
+        raise Conflict("The document was replaced at this moment. Ask again.")
     content = await _opened(original.content)
     return StreamingResponse(content, status_code=200 if part is None else 206, headers=headers)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import deleting, document_contents, documents, erasure, reindexing
 from application.ports.document_repositories import DocumentQuery, DocumentSort
@@ -24,6 +24,7 @@ from entrypoints.http.document_resources import (
     erasure_view,
     page_view,
 )
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems, versioned
 from entrypoints.http.schemas import DocumentPatch, Text

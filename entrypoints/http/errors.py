@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from application import errors as application
 from domain import errors as domain
+from entrypoints.http.json_response import JSONResponse
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER: Final = 2  # seconds, for an engine that said nothing better
@@ -46,6 +46,7 @@ STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
 # What is told in place of the words of an engine, which may name hosts, tables or paths.
 DETAILS: Final[Mapping[type[Exception], str]] = {
     application.Unavailable: "A part of the service does not answer at the moment. Try again shortly.",
+    application.HasherBusy: "Too many people log in at this moment. Try again shortly.",
     application.ModelUnavailable: "The language model cannot be reached at the moment. Try again shortly.",
     application.SchemaOutdated: "The service is being upgraded. Try again shortly.",
     application.AlreadyExists: "Something with the same unique value exists.",
@@ -73,6 +74,13 @@ class BodyTooLarge(HTTPException):
 
     def __init__(self, limit: int) -> None:
         super().__init__(413, f"The body of this request may hold at most {limit} bytes.", {"Connection": "close"})
+
+
+class JsonTooDeep(HTTPException):
+    """JSON that is nested too deeply to be looked into; raised while it is read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(422, f"Arrays and objects may be nested {limit} deep at most.")
 
 
 class RangeNotSatisfiable(HTTPException):
@@ -165,7 +173,7 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
             "pointer": pointer_to(entry["loc"][1:]) if entry["type"] != "json_invalid" else "",
             "in": str(entry["loc"][0]) if entry["loc"] else "body",
             "code": entry["type"],
-            "message": entry["msg"],
+            "message": entry["msg"].removeprefix("Value error, "),
         }
         for entry in error.errors()[:100]
     ]
@@ -182,6 +190,9 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """What the framework refuses: unknown paths, methods, bodies that cannot be read."""
     assert isinstance(error, HTTPException)  # noqa: S101 registered for this class
     status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
+    if isinstance(error, JsonTooDeep):
+        entry = {"pointer": "", "in": "body", "code": "json_too_deep", "message": detail}
+        return problem(request, 422, domain.InvalidInput.code, detail, errors=[entry])
     if status == HTTPStatus.BAD_REQUEST:
         entry = {"pointer": "", "in": "body", "code": "malformed_body", "message": "The body cannot be read."}
         return problem(request, 422, domain.InvalidInput.code, "The body of the request is malformed.", errors=[entry])

@@ -3,11 +3,11 @@
 from time import perf_counter
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
 
 from application import knowledge
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.document_resources import SearchOut, search_view
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.routing import WORKSPACE, about
 from entrypoints.http.schemas import SearchBody
 
@@ -31,5 +31,6 @@ async def search(use_cases: UseCasesDep, actor: ActorDep, body: SearchBody) -> J
         limit=body.limit,
         filters=None if body.filters is None else body.filters.filters(),
         max_per_document=body.max_per_document,
+        rerank=bool(body.rerank),
     )
     return JSONResponse(search_view(outcome, (perf_counter() - begun) * 1000))

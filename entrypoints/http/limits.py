@@ -1,5 +1,6 @@
 """How much of a body is read at all."""
 
+import re
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -7,17 +8,23 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import TooLarge
-from entrypoints.http.errors import BodyTooLarge
+from entrypoints.http.errors import BodyTooLarge, JsonTooDeep
 
 MAX_JSON_BYTES: Final = 1024 * 1024
 FORM_BYTES: Final = 1024 * 1024  # what a form may hold besides its file
+MAX_JSON_DEPTH: Final = 100
 KEY: Final = "body_allowance"
+
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_PAIRS: Final = bytes.maketrans(b"[]{}", b"()()")
+_ELSE: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 class BodyLimit:
     """Middleware: a route reads at most 1 MiB, unless it asked for more with `allow_body` before it began to read.
 
-    A body whose length is announced is refused before its first byte; another one as soon as it is over.
+    A body whose length is announced is refused before its first byte; another one as soon as it is over. JSON that is
+    nested deeper than anybody writes is refused before it is parsed.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,18 +36,23 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         scope[KEY] = MAX_JSON_BYTES
-        announced = content_length(scope)
         read = 0
+        pieces: list[bytes] = []
 
         async def guarded() -> Message:
             nonlocal read
             limit: int = scope[KEY]
-            if announced is not None and announced > limit:
+            if read == 0 and (content_length(scope) or 0) > limit:
                 raise _over(limit)
             message = await receive()
-            read += len(message.get("body", b""))
+            body = message.get("body", b"")
+            read += len(body)
             if read > limit:
                 raise _over(limit)
+            if body and is_json(scope):
+                pieces.append(body)
+            if pieces and not message.get("more_body") and is_too_deep(b"".join(pieces)):
+                raise JsonTooDeep(MAX_JSON_DEPTH)
             return message
 
         await self.app(scope, guarded, send)
@@ -52,6 +64,27 @@ def _over(limit: int) -> Exception:
 
 def _document_too_large(limit: int) -> TooLarge:
     return TooLarge(f"A document may hold at most {limit} bytes.")
+
+
+def is_json(scope: Scope) -> bool:
+    """Whether the body says that it is JSON."""
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def is_too_deep(text: bytes) -> bool:
+    """Whether arrays and objects are nested deeper than `MAX_JSON_DEPTH`, told without recursion and without a loop
+    over bytes: what has no brackets inside is taken out as often as may be.
+    """
+    if text.count(b"[") + text.count(b"{") <= MAX_JSON_DEPTH:
+        return False
+    brackets = _STRINGS.sub(b"", text).translate(_PAIRS, _ELSE)
+    for _ in range(MAX_JSON_DEPTH):
+        fewer = brackets.replace(b"()", b"")
+        if len(fewer) == len(brackets):
+            break
+        brackets = fewer
+    return b"()" in brackets or brackets.count(b"(") > MAX_JSON_DEPTH
 
 
 def content_length(scope: Scope) -> int | None:

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import collection_access, invitations, joining, members
 from domain.access import Role
@@ -20,6 +20,7 @@ from entrypoints.http.account_resources import (
 )
 from entrypoints.http.dependencies import ActorDep, IdentityDep, UseCasesDep
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import WorkspaceOut, workspace_view
 from entrypoints.http.routing import WORKSPACE, about, problems

@@ -1,12 +1,13 @@
 """What surrounds every request: its id, its line in the log, its numbers, its headers, and the last net for defects."""
 
 import re
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
@@ -21,14 +22,16 @@ REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII)
 CLIENT_GONE: Final = 499  # as nginx logs it
 
-SECURITY: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+# Of every answer that does not say otherwise itself.
+USUAL: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +53,8 @@ class Surroundings:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        scope["request_id"] = given if REQUEST_ID.fullmatch(given) else uuid4().hex
-        bound: dict[str, Any] = {"request_id": scope["request_id"]}
-        if traced := TRACEPARENT.fullmatch(headers.get("traceparent", "")):
-            bound["trace_id"] = traced[1]
+        bound = _facts(scope)
+        scope["request_id"] = bound["request_id"]
         begun = perf_counter()
         status = CLIENT_GONE
 
@@ -63,30 +62,41 @@ class Surroundings:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), scope)
+                message["headers"] = _completed(message.get("headers", ()), scope)
             await send(message)
 
         client = scope.get("client")
-        with (
-            structlog.contextvars.bound_contextvars(**bound),
-            calling(address=client[0] if client else None, request_id=scope["request_id"]),
-            self.metrics.in_progress.track_inprogress(),
-        ):
-            try:
+        self.metrics.in_progress.inc()
+        facts = structlog.contextvars.bind_contextvars(**bound)
+        try:
+            with calling(address=client[0] if client else None, request_id=bound["request_id"]):
                 await self.app(scope, receive, sending)
-            except ClientDisconnect:
-                status = CLIENT_GONE
-            except Exception:
-                log.exception("request_broke", method=scope["method"], route=route_of(scope))
-                if status != CLIENT_GONE:
-                    raise  # the answer has begun: only breaking it off tells the client
-                await unexpected(HTTPConnection(scope))(scope, receive, sending)
-            finally:
-                seconds = perf_counter() - begun
-                route, method = route_of(scope), _known(scope["method"])
-                self.metrics.requests.labels(method, route, status).inc()
-                self.metrics.seconds.labels(method, route).observe(seconds)
-                log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        except ClientDisconnect:
+            status = CLIENT_GONE
+        except Exception:
+            log.exception("request_broke", method=scope["method"], route=route_of(scope))
+            if status != CLIENT_GONE:
+                raise  # the answer has begun: only breaking it off tells the client
+            await unexpected(HTTPConnection(scope))(scope, receive, sending)
+        finally:
+            seconds = perf_counter() - begun
+            route, method = route_of(scope), _known(scope["method"])
+            self.metrics.in_progress.dec()
+            self.metrics.answered(method, route, status, seconds)
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+            structlog.contextvars.reset_contextvars(**facts)
+
+
+def _facts(scope: Scope) -> dict[str, Any]:
+    """What every line of the log says while the request is served."""
+    facts: dict[str, Any] = {"request_id": None}
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(given := value.decode("latin-1")):
+            facts["request_id"] = given
+        elif name == b"traceparent" and (traced := TRACEPARENT.fullmatch(value.decode("latin-1"))):
+            facts["trace_id"] = traced[1]
+    facts["request_id"] = facts["request_id"] or uuid4().hex
+    return facts
 
 
 def route_of(scope: Scope) -> str:
@@ -99,13 +109,15 @@ def _known(method: str) -> str:
     return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "-"
 
 
-def _complete(headers: MutableHeaders, scope: Scope) -> None:
-    headers["X-Request-Id"] = scope["request_id"]
-    for name, value in SECURITY.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
-    for name, value in headers_of(scope).items():
-        headers[name] = value
+def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """With those that every answer has."""
+    told = headers_of(scope)
+    complete = [(name, value) for name, value in headers if name not in told]
+    present = {name for name, _ in complete}
+    complete += [header for header in USUAL if header[0] not in present]
+    complete.append((b"x-request-id", scope["request_id"].encode()))
+    complete += told.items()
+    return complete
 
 
 class Origins(CORSMiddleware):

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from entrypoints.http.errors import PROBLEM_JSON
+from entrypoints.http.examples import add_examples
 from entrypoints.http.resources import FieldErrorOut, ProblemOut
 from entrypoints.http.routing import WORKSPACE, problems
 
@@ -46,6 +47,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     _, shared = models_json_schema([(ProblemOut, "serialization"), (FieldErrorOut, "serialization")], ref_template=REF)
     schemas.update(shared["$defs"])
+    for operations in document["paths"].values():
+        for method in METHODS & operations.keys():
+            add_examples(operations[method]["responses"], schemas)
     app.openapi_schema = document
     return document
 

@@ -6,13 +6,15 @@ from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application.errors import ApplicationError
 from entrypoints.http.dependencies import ContainerDep
 from entrypoints.http.errors import PROBLEM_JSON, RETRY_AFTER, problem
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.resources import HealthOut, ReadyOut
 from entrypoints.http.routing import PROBLEM_REF
+from entrypoints.peers import Peers
 from entrypoints.telemetry import CONTENT_TYPE_LATEST, Metrics
 
 PATIENCE: Final = 2.0  # seconds for an engine to answer
@@ -40,14 +42,16 @@ async def healthz() -> JSONResponse:
     },
 )
 async def readyz(request: Request, container: ContainerDep) -> JSONResponse:
-    """Each engine's state by name."""
+    """Each engine's state by name; of the model also who answers."""
     pings = dict(container.health())
     answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
     needed = container.needed_engines()
-    engines = {
+    engines: dict[str, dict[str, Any]] = {
         name: {"state": "up" if up else "down", "needed": name in needed}
         for name, up in zip(pings, answers, strict=True)
     }
+    if "model" in engines:
+        engines["model"]["answers"] = container.settings().answers_by
     down = sorted(name for name, engine in engines.items() if engine["needed"] and engine["state"] == "down")
     if down:
         return problem(
@@ -103,6 +107,8 @@ async def _answers(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
     responses={200: {"description": "Text format", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """The numbers of this process."""
+    """The numbers of this process, or of all that share its address, each named."""
     numbers: Metrics = request.app.state.metrics
-    return Response(numbers.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    peers: Peers | None = request.app.state.peers
+    content = numbers.render() if peers is None else await peers.render()
+    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from domain.errors import NotFound
+from entrypoints.http.json_response import JSONResponse
 
 STATIC: Final = Path(__file__).parent / "static"
 ASSETS: Final = {"app.js": "text/javascript", "style.css": "text/css"}

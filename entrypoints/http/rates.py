@@ -163,15 +163,15 @@ def address_of(connection: HTTPConnection) -> str:
     return host
 
 
-def headers_of(scope: Scope) -> dict[str, str]:
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
     """What the client is told of the limit it fell under."""
     standing: Standing | None = scope.get(KEY)
     if standing is None:
         return {}
     name, rate = standing.charge.name, standing.charge.rate
     return {
-        "RateLimit-Policy": f'"{name}";q={rate.quota};w={ceil(rate.window.total_seconds())}',
-        "RateLimit": f'"{name}";r={standing.remaining};t={ceil(standing.retry_after or standing.reset)}',
+        b"ratelimit-policy": f'"{name}";q={rate.quota};w={ceil(rate.window.total_seconds())}'.encode(),
+        b"ratelimit": f'"{name}";r={standing.remaining};t={ceil(standing.retry_after or standing.reset)}'.encode(),
     }
 
 
@@ -179,7 +179,7 @@ def _who(identity: Identity) -> str:
     return str(identity.api_key_id or identity.user_id)
 
 
-def get_rates(connection: HTTPConnection) -> Rates:
+async def get_rates(connection: HTTPConnection) -> Rates:
     """Those of the application that serves this connection."""
     rates: Rates = connection.app.state.rates
     return rates

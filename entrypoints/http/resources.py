@@ -6,7 +6,7 @@ published document instead.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from application.authentication import Profile
 from application.login_sessions import TokenPair
@@ -141,6 +141,7 @@ class EngineOut(Resource):
 
     state: Literal["up", "down"]
     needed: bool
+    answers: str | None = Field(default=None, description="Of the model alone: who answers.")
 
 
 class IndexChangeOut(Resource):

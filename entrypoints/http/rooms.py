@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import rooms, rooms_events
 from application.rooms import RoomWithMembers
@@ -16,6 +16,7 @@ from domain.rooms import MAX_SEQ, Room
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about, problems, versioned
@@ -113,11 +114,15 @@ class EventOut(Resource):
 
 
 class EventsOut(Resource):
-    """Events in order, and the number of the room's youngest."""
+    """Events in order, and the number of the room's youngest.
+
+    Not `is_whole`: events that were asked for are older than the installation keeps them.
+    """
 
     items: list[EventOut]
     head_seq: int
     epoch: str
+    is_whole: bool
 
 
 def room_view(room: Room) -> dict[str, Any]:
@@ -268,7 +273,12 @@ async def list_room_events(
     """Events of a room."""
     page = await use_cases.read_events(actor, room_id=RoomId(room_id), limit=limit, after=after, before=before)
     return JSONResponse(
-        {"items": [event_view(event) for event in page.events], "head_seq": page.head_seq, "epoch": str(page.epoch)}
+        {
+            "items": [event_view(event) for event in page.events],
+            "head_seq": page.head_seq,
+            "epoch": str(page.epoch),
+            "is_whole": page.is_whole,
+        }
     )
 
 

@@ -4,10 +4,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.responses import JSONResponse
-
 from entrypoints.http.dependencies import etag
 from entrypoints.http.errors import PROBLEM_JSON
+from entrypoints.http.json_response import JSONResponse
 
 WORKSPACE: Final = "/v1/workspaces/{workspace_id}"
 PROBLEM_REF: Final = {"$ref": "#/components/schemas/ProblemOut"}

@@ -161,7 +161,8 @@ class DocumentPatch(Body):
 class FiltersBody(Body):
     """What a search is narrowed by; every condition must hold."""
 
-    model_config = example(tags=["finance"], created_from="2026-01-01T00:00:00Z")
+    # A misspelt condition is refused: left aside it would let everything through.
+    model_config = example(tags=["finance"], created_from="2026-01-01T00:00:00Z") | ConfigDict(extra="forbid")
     collection_ids: Identifiers | None = None
     document_ids: Identifiers | None = None
     tags: Words | None = Field(default=None, description="Any of them.")
@@ -192,7 +193,11 @@ class SearchBody(Body):
     mode: SearchMode = SearchMode.HYBRID
     filters: FiltersBody | None = None
     max_per_document: int | None = Field(default=None, ge=1)
-    rerank: bool | None = Field(default=None, description="Taken and without effect: this version has no reranker.")
+    rerank: bool | None = Field(
+        default=None,
+        description="Read the best passages once more, each beside the query, where a reranker is configured; "
+        "`reranked` of the answer says whether it was done.",
+    )
 
 
 class ConversationBody(Body):
@@ -221,6 +226,3 @@ class FeedbackBody(Body):
     model_config = example(rating="up", comment="The second source is just what I needed.")
     rating: Literal["up", "down"]
     comment: str | None = None
-
-
-Sort = Literal["-created_at", "created_at", "title"]

@@ -54,45 +54,47 @@ class EventStream(Response):
         self.keep_alive = keep_alive
         self.status_code = 200
         self.background = None
+        self.wrote_at = 0.0  # on the loop's clock
         self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 as ASGI calls it
         """Send until the events end or the reader goes."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        gone = asyncio.create_task(_disconnected(receive))
-        coming: asyncio.Task[ServerEvent | None] | None = None
+        self.wrote_at = asyncio.get_running_loop().time()
+        telling = asyncio.create_task(self._tell(send))
+        waits = {telling, asyncio.create_task(self._keep_alive(send)), asyncio.create_task(_disconnected(receive))}
         try:
-            while True:
-                coming = coming or asyncio.create_task(_next(self.events))
-                await asyncio.wait({coming, gone}, timeout=self.keep_alive, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done():
-                    event, coming = coming.result(), None
-                    if event is None:
-                        break
-                    await _write(send, event.encode())
-                elif gone.done():
-                    return
-                else:
-                    await _write(send, b": keep-alive\n\n")
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                telling.result()
         except OSError:
             return  # the server says that the connection is gone
         finally:
-            waiting = [task for task in (gone, coming) if task is not None]
-            for task in waiting:
+            for task in waits:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*waits, return_exceptions=True)
             if isinstance(self.events, AsyncGenerator):
                 await self.events.aclose()
 
+    async def _tell(self, send: Send) -> None:
+        async for event in self.events:
+            await self._write(send, event.encode())
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-async def _write(send: Send, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _keep_alive(self, send: Send) -> None:
+        """A task beside the telling, so that an event costs no timer."""
+        silence = 0.0
+        while True:
+            await asyncio.sleep(self.keep_alive - silence)
+            silence = asyncio.get_running_loop().time() - self.wrote_at
+            if silence >= self.keep_alive:
+                await self._write(send, b": keep-alive\n\n")
+                silence = 0.0
 
-
-async def _next(events: AsyncIterator[ServerEvent]) -> ServerEvent | None:
-    return await anext(events, None)
+    async def _write(self, send: Send, data: bytes) -> None:
+        self.wrote_at = asyncio.get_running_loop().time()
+        await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 async def _disconnected(receive: Receive) -> None:

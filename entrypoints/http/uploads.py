@@ -11,6 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from domain.errors import InvalidInput, UnsupportedMediaType
+from entrypoints.http.limits import is_too_deep
 
 if TYPE_CHECKING:  # the library names its types for checkers only
     from python_multipart.multipart import MultipartCallbacks
@@ -173,8 +174,8 @@ class Upload:
         if text is None:
             return None
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = None if is_too_deep(text.encode()) else json.loads(text)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             raise InvalidInput(f"`{name}` is a JSON object.", pointer=f"/{name}")

@@ -4,11 +4,11 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse
 
 from application import usage
 from application.usage import UsageSum, WorkspaceUsage
 from entrypoints.http.dependencies import ActorDep, UseCasesDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about
 

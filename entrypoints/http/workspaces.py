@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from application import deleting, joining, workspaces
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.idempotency import OnceDep
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.resources import (
     CollectionOut,

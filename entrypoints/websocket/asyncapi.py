@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from entrypoints.http.json_response import JSONResponse
 from entrypoints.websocket.endpoint import PATH
 from entrypoints.websocket.errors import CloseCode, ErrorCode
 from entrypoints.websocket.frames import PUSHES, REPLIES, REQUESTS, SUBPROTOCOL, PublicationBody

@@ -25,8 +25,8 @@ from domain.access import Actor
 from domain.errors import DomainError
 from domain.ids import ApiKeyId, RoomId, SessionId, UserId
 from entrypoints.websocket import frames, requests
+from entrypoints.websocket.decoding import BadFrame, decode
 from entrypoints.websocket.errors import CloseCode, ErrorBody, ErrorCode, Refused, explain
-from entrypoints.websocket.frames import BadFrame
 from entrypoints.websocket.hub import Hub
 from entrypoints.websocket.outbox import Outbox, Weight
 
@@ -67,9 +67,11 @@ class Connection:
     send: Send
     header_token: str | None = None
     abort: Callable[[], None] | None = None
+    write: Callable[[bytes], bool] | None = None
     id: str = field(factory=lambda: uuid4().hex)
     who: LiveIdentity | None = None
     rooms: dict[RoomId, Actor] = field(factory=dict)
+    visited: dict[RoomId, Actor] = field(factory=dict)
     outbox: Outbox = field(init=False)
     _ending: tuple[CloseCode, str, int] | None = None
     _ended: asyncio.Event = field(factory=asyncio.Event)
@@ -87,7 +89,7 @@ class Connection:
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self.send, self._overflowed)
+        self.outbox = Outbox(self.send, self._overflowed, self.write)
         self._began_at = self._allowed_at = self._loop.time()
 
     # What the hub asks.
@@ -239,7 +241,7 @@ class Connection:
             if not line.strip() or self._ending is not None:
                 continue
             try:
-                request = frames.decode(line)
+                request = decode(line)
             except BadFrame as error:
                 self._refuse_frame(error)
                 continue

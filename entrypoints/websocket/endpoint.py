@@ -20,6 +20,7 @@ from entrypoints.websocket.presence import HubPresence
 
 PATH: Final = "/v1/ws"
 ABORT: Final = "readingroom.abort"  # in the scope's extensions: cuts the socket without waiting for its reader
+WRITE: Final = "readingroom.write"  # there too: writes a text message at once; False where that cannot be
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,9 @@ class LiveEndpoint:
             await send({"type": "websocket.close", "code": 1008, "reason": refusal})
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL, "headers": []})
-        abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
+        extensions = scope.get("extensions", {})
+        abort: Callable[[], None] | None = extensions.get(ABORT)
+        write: Callable[[bytes], bool] | None = extensions.get(WRITE)
         connection = Connection(
             hub=self.hub,
             use_cases=self.container.use_cases(),
@@ -107,6 +110,7 @@ class LiveEndpoint:
             send=send,
             header_token=_bearer(headers),
             abort=abort,
+            write=write,
         )
         await connection.serve()
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from entrypoints.websocket.errors import ErrorBody, ErrorCode, Refused
+from entrypoints.websocket.errors import ErrorBody
 
 SUBPROTOCOL: Final = "rooms.v1"
 MAX_FRAME_BYTES: Final = 1024 * 1024
@@ -19,10 +19,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class SinceBody(Struct, frozen=True, kw_only=True):
-    """The youngest event that the client has seen."""
+    """The youngest event that the client has seen; an epoch that is none of ours is another one."""
 
     seq: int
-    epoch: UUID
+    epoch: str
 
 
 class Connect(Request, frozen=True, kw_only=True, tag="connect"):
@@ -34,10 +34,14 @@ class Connect(Request, frozen=True, kw_only=True, tag="connect"):
 
 
 class Join(Request, frozen=True, kw_only=True, tag="join"):
-    """Read a room; with `since` what was missed comes in the reply."""
+    """Read a room; with `since` what was missed comes in the reply, and with `runs` what was missed of answers.
+
+    `runs` names answers that were being followed, with the `offset` of the last delta that was seen.
+    """
 
     room_id: UUID
     since: SinceBody | None = None
+    runs: dict[UUID, int] | None = None
 
 
 class Publish(Request, frozen=True, kw_only=True, tag="publish"):
@@ -169,8 +173,26 @@ class PublicationBody(Frame, frozen=True, kw_only=True, tag="publication"):
     created_at: str
 
 
+class RunBody(Struct, frozen=True, kw_only=True):
+    """An answer as it is taken up: `text` is that of the deltas after `from` up to `offset`.
+
+    Further deltas follow while `status` is `streaming`. A `from` of 0 begins anew, also where another number was asked.
+    """
+
+    message_id: str
+    attempt: int
+    start: int = msgspec.field(name="from")
+    offset: int
+    text: str
+    status: str
+    citations: list[dict[str, Any]]
+
+
 class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
-    """Live events follow after `seq` without a gap. `recovered`: `publications` are all that was missed."""
+    """Live events follow after `seq` without a gap. `recovered`: `publications` are all that was missed.
+
+    `runs`, by message, are the answers that were named, and all that are being written.
+    """
 
     room_id: str
     epoch: str
@@ -178,6 +200,7 @@ class JoinedFrame(Reply, frozen=True, kw_only=True, tag="joined"):
     recovered: bool
     publications: list[Raw]
     presence: PresenceBody
+    runs: dict[str, RunBody]
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):
@@ -191,12 +214,16 @@ class Published(Reply, frozen=True, kw_only=True, tag="published"):
 
 
 class HistoryFrame(Reply, frozen=True, kw_only=True, tag="history"):
-    """Stored events in order, and the number of the room's youngest."""
+    """Stored events in order, and the number of the room's youngest.
+
+    Not `is_whole`: events that were asked for are older than the installation keeps them.
+    """
 
     room_id: str
     publications: list[Raw]
     seq: int
     epoch: str
+    is_whole: bool
 
 
 class PresenceFrame(Reply, frozen=True, kw_only=True, tag="presence"):
@@ -269,7 +296,7 @@ class AnswerCitation(Frame, frozen=True, kw_only=True, tag="answer_citation"):
 
 
 class AnswerEnd(Frame, frozen=True, kw_only=True, tag="answer_end"):
-    """No more of the answer follows; `offset` is the number of its deltas."""
+    """No more of the answer follows; `offset` is the number of its deltas. Who has another number reads the message."""
 
     room_id: str
     message_id: str
@@ -331,45 +358,7 @@ PUSHES: Final[tuple[type[Frame], ...]] = (
 )
 
 
-class _Head(Struct, frozen=True, kw_only=True):
-    type: str
-    id: int | UnsetType = UNSET
-
-
-_decoder: Final = msgspec.json.Decoder(AnyRequest)
-_heads: Final = msgspec.json.Decoder(_Head)
 _encoder: Final = msgspec.json.Encoder()
-_NAMES: Final = frozenset(str(request.__struct_config__.tag) for request in REQUESTS)
-
-
-class BadFrame(Refused):
-    """A frame that cannot be read; with the id of its request where that could be."""
-
-    def __init__(self, code: ErrorCode, message: str, request_id: int | UnsetType = UNSET) -> None:
-        super().__init__(code, message)
-        self.request_id = request_id
-
-
-def decode(text: str) -> AnyRequest:
-    """One object of a frame; `BadFrame` (104 for a name that is none, else 107)."""
-    try:
-        request: AnyRequest = _decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        head = _head_of(text)
-        if head is not None and head.type not in _NAMES:
-            raise BadFrame(ErrorCode.METHOD_NOT_FOUND, f"There is no request {head.type[:50]!r}.", head.id) from error
-        told = str(error) if isinstance(error, msgspec.ValidationError) else "This is not a JSON object."
-        raise BadFrame(ErrorCode.BAD_REQUEST, told[:300], UNSET if head is None else head.id) from error
-    if request.id is UNSET and REPLIES[type(request)] is not None:
-        raise BadFrame(ErrorCode.BAD_REQUEST, "A request that is answered needs an `id`.")
-    return request
-
-
-def _head_of(text: str) -> _Head | None:
-    try:
-        return _heads.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return None
 
 
 def encode(frame: Frame) -> bytes:

@@ -37,6 +37,11 @@ class Connection(Protocol):
     """What the hub asks of a connection."""
 
     @property
+    def id(self) -> str:
+        """As its client was told."""
+        ...
+
+    @property
     def user_id(self) -> UserId | None:
         """Who is connected; None before that is known."""
         ...

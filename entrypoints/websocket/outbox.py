@@ -55,6 +55,7 @@ class Outbox:
 
     send: Send
     overflowed: Callable[[], None]
+    write: Callable[[bytes], bool] | None = None  # a shorter way than `send`, while the socket takes it at once
     dropped: int = 0
     merged: int = 0
     _queue: deque[Waiting] = field(factory=deque)
@@ -76,8 +77,9 @@ class Outbox:
         """Write a frame, or let it wait. Never waits itself; after `close` nothing happens."""
         if self._is_closed:
             return
-        if self.is_idle:
-            self._start(body)
+        if self._writer is None and not self._queue:
+            if self.write is None or not self.write(body):
+                self._start(body)
             return
         self._queue.append(Waiting(body, weight))
         self._bytes += len(body)

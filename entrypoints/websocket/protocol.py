@@ -1,20 +1,64 @@
-"""uvicorn's WebSocket protocol, with a way to cut a socket that takes nothing any more."""
+"""uvicorn's WebSocket protocol, with two short ways to the socket: to write to it at once, and to cut it."""
 
-from typing import Any
+from typing import Any, Final
 
+from attrs import define
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from entrypoints.websocket.endpoint import ABORT
+from entrypoints.websocket.endpoint import ABORT, WRITE
+
+_TEXT: Final = 0x81  # a text frame, whole
+_SHORT, _MEDIUM, _LONG = 125, 126, 127  # RFC 6455, 5.2: how the length is written
+_MEDIUM_MAX: Final = 0xFFFF
 
 
 class RoomsProtocol(WebSocketsSansIOProtocol):
-    """Closing a transport waits until its buffer is written, which for a reader that went silent is never."""
+    """Closing a transport waits until its buffer is written, which for a reader that went silent is never.
+
+    `send` of ASGI costs a coroutine, a dictionary and a frame for each reader; what all readers are told is made into
+    a frame once.
+    """
 
     async def run_asgi(self) -> None:
-        """Serve, with the way to abort in the scope's extensions."""
+        """Serve, with both ways in the scope's extensions."""
         extensions: Any = self.scope.setdefault("extensions", {})
         extensions[ABORT] = self._cut
+        extensions[WRITE] = self._write
         await super().run_asgi()
 
     def _cut(self) -> None:
         self.transport.abort()
+
+    def _write(self, text: bytes) -> bool:
+        """Write a text message at once; False where the socket takes no more at the moment, or is closing."""
+        if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(_last.of(text))
+        return True
+
+
+@define
+class _LastFrame:
+    """The frame that was made last: it is written to one reader after the other."""
+
+    text: bytes = b""
+    frame: bytes = b""
+
+    def of(self, text: bytes) -> bytes:
+        """The frame of a message."""
+        if text is not self.text:
+            self.text, self.frame = text, framed(text)
+        return self.frame
+
+
+def framed(text: bytes) -> bytes:
+    """A text message in one frame that is not masked, as servers send."""
+    size = len(text)
+    if size <= _SHORT:
+        return bytes((_TEXT, size)) + text
+    if size <= _MEDIUM_MAX:
+        return bytes((_TEXT, _MEDIUM)) + size.to_bytes(2) + text
+    return bytes((_TEXT, _LONG)) + size.to_bytes(8) + text
+
+
+_last: Final = _LastFrame()

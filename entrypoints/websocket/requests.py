@@ -13,6 +13,7 @@ from application.ports.rooms import Admission, Appended
 from application.rooms_access import LiveIdentity
 from application.rooms_events import told
 from application.rooms_feed import FeedReader, Since
+from application.rooms_runs import RunState
 from application.use_cases import UseCases
 from application.views import time_view
 from domain.access import Actor
@@ -24,6 +25,8 @@ from entrypoints.websocket.errors import ErrorCode, Refused
 from entrypoints.websocket.hub import Hub
 
 MAX_ROOMS: Final = 100  # that one connection reads
+NO_EPOCH: Final = UUID(int=0)
+MAX_RUNS: Final = 8  # that one join names
 MAX_HISTORY: Final = 1000
 MAX_HISTORY_BYTES: Final = 768 * 1024
 MAX_SIGNAL_BYTES: Final = 4096
@@ -36,6 +39,7 @@ class Client(FeedReader, Protocol):
     hub: Hub
     use_cases: UseCases
     rooms: dict[RoomId, Actor]
+    visited: dict[RoomId, Actor]  # not read, but written into; whether they still may is asked at each publish
 
     @property
     def is_ending(self) -> bool:
@@ -71,12 +75,15 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
         raise Refused(ErrorCode.ALREADY_JOINED, "This connection reads the room already.")
     if len(connection.rooms) >= MAX_ROOMS:
         raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A connection reads at most {MAX_ROOMS} rooms.")
+    runs = {} if request.runs is None else {MessageId(key): offset for key, offset in request.runs.items()}
+    if len(runs) > MAX_RUNS:
+        raise Refused(ErrorCode.LIMIT_EXCEEDED, f"A join names at most {MAX_RUNS} answers.")
     actor = await connection.use_cases.enter_room(who.identity, room_id)
-    since = None if request.since is None else Since(seq=request.since.seq, epoch=request.since.epoch)
+    since = None if request.since is None else Since(seq=request.since.seq, epoch=_epoch(request.since.epoch))
     # entered before the feed is joined: a change that is told in between shows as a gap of the version
     presence = await connection.hub.presence.enter(room_id, connection.entry)
     try:
-        joined = await connection.hub.feeds.join(room_id, connection, since)
+        joined = await connection.hub.feeds.join(room_id, connection, since, runs)
     except BaseException:
         connection.hub.presence.leave(room_id, connection.entry, is_meant=True)
         raise
@@ -94,16 +101,49 @@ async def join(connection: Client, request: frames.Join, who: LiveIdentity) -> N
             recovered=joined.recovered,
             publications=[Raw(event.body) for event in joined.events],
             presence=frames.PresenceBody(version=presence.version, members=[person(one) for one in presence.members]),
+            runs={str(state.message_id): _run(state, actor) for state in joined.runs},
         )
+    )
+
+
+def _epoch(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return NO_EPOCH
+
+
+def _run(state: RunState, actor: Actor) -> frames.RunBody:
+    """An answer, with the citations of documents that may be read."""
+    cited = [msgspec.json.decode(note.body) for note in state.citations]
+    return frames.RunBody(
+        message_id=str(state.message_id),
+        attempt=state.attempt,
+        start=state.start,
+        offset=state.offset,
+        text=state.text,
+        status=state.status.value,
+        citations=[
+            one["frame"]["citation"] for one in cited if actor.can_read(CollectionId(UUID(one["collection_id"])))
+        ],
     )
 
 
 async def publish(connection: Client, request: frames.Publish, who: LiveIdentity) -> None:
     """Store an event; answered after the commit."""
     room_id = RoomId(request.room_id)
-    actor = connection.rooms.get(room_id) or await connection.use_cases.enter_room(who.identity, room_id)
-    appended = await connection.use_cases.publish_event(
-        actor, room_id=room_id, kind=request.kind, client_msg_id=request.client_msg_id, data=request.data
+    actor = connection.rooms.get(room_id) or connection.visited.get(room_id)
+    if actor is None:
+        actor = await connection.use_cases.enter_room(who.identity, room_id)
+        if len(connection.visited) < MAX_ROOMS:
+            connection.visited[room_id] = actor
+    appended = await connection.use_cases.publish_together(
+        actor,
+        who.sender,
+        room_id=room_id,
+        kind=request.kind,
+        client_msg_id=request.client_msg_id,
+        data=request.data,
     )
     connection.push(_published(connection, request, appended))
 
@@ -183,6 +223,7 @@ async def history(connection: Client, request: frames.History, who: LiveIdentity
             publications=[Raw(body) for body in _fitting(bodies, from_start=request.after_seq is not None)],
             seq=page.head_seq,
             epoch=str(page.epoch),
+            is_whole=page.is_whole,
         )
     )
 
@@ -209,6 +250,7 @@ async def refresh(connection: Client, request: frames.Refresh, who: LiveIdentity
     if fresh.identity.user_id != who.identity.user_id:
         raise Refused(ErrorCode.UNAUTHORIZED, "The token is another user's.")
     connection.renew(fresh)
+    connection.visited.clear()
     for room_id in list(connection.rooms):
         try:
             connection.rooms[room_id] = await connection.use_cases.enter_room(fresh.identity, room_id)

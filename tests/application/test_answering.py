@@ -200,6 +200,42 @@ async def test_the_model_may_search_again(assembly: Assembly, ann: Actor) -> Non
     assert assembly.model.requests[1].rounds[0].results[0].sources
 
 
+async def test_what_is_said_after_a_search_is_a_paragraph_of_its_own(assembly: Assembly, ann: Actor) -> None:
+    """Words before a tool call and after it do not run into each other, in the stream as in the message."""
+    call = ToolCall(id="t1", name="search_knowledge", arguments={"query": "boil"})
+    assembly.model.script(text("Let me look."), stop(StopReason.TOOL_USE, call))
+    assembly.model.script(text("At 100 degrees."), stop())
+
+    message_id, events = await ask(assembly, ann)
+
+    content = (await assembly.use_cases.show_message(ann, message_id=message_id)).content
+    assert content == "Let me look.\n\nAt 100 degrees."
+    assert content == "".join(event.data["text"] for event in events if event.name == "content.delta")
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (StopReason.MAX_TOKENS, "model_said_nothing"),
+        (StopReason.PAUSE_TURN, "model_said_nothing"),
+        (StopReason.CONTEXT_WINDOW_EXCEEDED, "model_request_too_large"),
+    ],
+)
+async def test_an_end_without_a_word_is_a_failure(
+    assembly: Assembly, ann: Actor, reason: StopReason, code: str
+) -> None:
+    """A person is told why there is nothing to read."""
+    for _ in range(9):
+        assembly.model.script(stop(reason))
+
+    message_id, _ = await ask(assembly, ann)
+
+    message = await assembly.use_cases.show_message(ann, message_id=message_id)
+    assert (message.status, message.stop_reason) == (MessageStatus.FAILED, reason.value)
+    assert message.error is not None
+    assert message.error.code == code
+
+
 @pytest.mark.parametrize("arguments", [None, {}, {"query": ""}, {"query": 7}])
 async def test_a_wrong_tool_call_is_told_to_the_model(
     assembly: Assembly, ann: Actor, arguments: dict[str, object] | None

@@ -36,7 +36,7 @@ def elsewhere(assembly: Assembly, tmp_path: Path) -> Assembly:
 def looking(assembly: Assembly) -> EndLostAnswers:
     """One that takes every writer for dead that has not beaten this very moment."""
     end = assembly.use_cases.end_lost_answers
-    return EndLostAnswers(begin=end.begin, log=end.log, clock=end.clock, report=end.report, silence=timedelta(0))
+    return evolve(end, silence=timedelta(0))
 
 
 async def begin_answer(use_cases: UseCases, actor: Actor) -> MessageId:

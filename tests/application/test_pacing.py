@@ -19,7 +19,7 @@ async def numbers(count: int, *, error: Exception | None = None) -> AsyncIterato
 
 async def test_everything_comes_once_and_in_order() -> None:
     """Batches joined are the source."""
-    batches = [batch async for batch in paced(numbers(1000), interval=0)]
+    batches = [batch async for batch in paced(numbers(1000), interval=lambda: 0)]
 
     assert list(range(1000)) == [number for batch in batches for number in batch]
 
@@ -34,14 +34,14 @@ async def test_a_fast_source_is_batched() -> None:
         for number in range(500):
             yield number
 
-    batches = [batch async for batch in paced(two_bursts(), interval=INTERVAL)]
+    batches = [batch async for batch in paced(two_bursts(), interval=lambda: INTERVAL)]
 
     assert len(batches) <= 4
 
 
 async def test_an_error_comes_after_what_was_before_it() -> None:
     """Nothing that the source gave is lost to its error."""
-    batches = paced(numbers(3, error=ValueError("broken")), interval=0)
+    batches = paced(numbers(3, error=ValueError("broken")), interval=lambda: 0)
     got = await anext(batches)
     with pytest.raises(ValueError, match="broken"):
         await anext(batches)
@@ -60,7 +60,7 @@ async def test_closing_stops_the_source() -> None:
         finally:
             left.set()
 
-    batches = paced(endless(), interval=0)
+    batches = paced(endless(), interval=lambda: 0)
     await anext(batches)
     await batches.aclose()
 

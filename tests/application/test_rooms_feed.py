@@ -2,24 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from attrs import define, evolve, field
 
 from adapters.system import SystemClock
+from application import rooms_sweep
+from application.answer_reading import ReadAnswer
+from application.answer_runs import AnswerRuns
+from application.conversation_access import ConversationAccess
 from application.errors import CacheUnavailable
 from application.ports.live import LiveEvent, LiveNote
 from application.rooms_events import told
-from application.rooms_feed import MAX_CATCH_UP, RoomFeeds, Since
+from application.rooms_feed import MAX_CATCH_UP, RoomFeed, RoomFeeds, Since
+from application.rooms_retention import ForgetRoomEvents
 from application.rooms_sweep import SweepRooms
 from domain.ids import RoomId
 from domain.rooms import Room
 from tests.contracts.test_repositories_rooms import add_room, append, make_event
 from tests.contracts.units import Team, Units, found_team
 from tests.fakes.assembly_parts import RecordedLog
-from tests.fakes.database import ROOM_EVENTS, ROOMS
+from tests.fakes.database import ROOMS
 from tests.fakes.live import MemoryBus, MemoryEngine
+from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 
 
@@ -45,6 +52,14 @@ class Reader:
         async with asyncio.timeout(5):
             while seq not in self.seqs:  # noqa: ASYNC110 a poll with a deadline
                 await asyncio.sleep(0)
+
+
+def reading(begin: FakeUnitOfWorkFactory, log: RecordedLog) -> ReadAnswer:
+    """Answers of a process that writes none."""
+    runs = FakeRuns()
+    return ReadAnswer(
+        begin=begin, runs=AnswerRuns(begin=begin, log=runs, report=log), log=runs, access=ConversationAccess()
+    )
 
 
 @define
@@ -80,7 +95,7 @@ async def world() -> AsyncIterator[World]:
     units = Units(begin=begin, let_read=None, waiting_jobs=None)  # type: ignore[arg-type]
     team = await found_team(units)
     room = await add_room(units, team)
-    feeds = [RoomFeeds(MemoryBus(engine), begin, log) for _ in range(2)]
+    feeds = [RoomFeeds(MemoryBus(engine), begin, reading(begin, log), log) for _ in range(2)]
     yield World(begin, engine, team, room, feeds, log)
     for one in feeds:
         await one.aclose()
@@ -209,10 +224,23 @@ async def test_what_cannot_be_recovered(world: World) -> None:
     assert not await recovered(world.since(1))
     assert not await recovered(world.since(MAX_CATCH_UP + 3))
     assert not await recovered(Since(seq=5, epoch=uuid4()))
-    for seq in range(1, 900):
-        del world.begin.database.table(ROOM_EVENTS)[world.room.id, seq]
     world.engine.flush()
+    await ForgetRoomEvents(begin=world.begin, clock=SystemClock(), kept=timedelta(seconds=-1))()
     assert not (await world.feeds[0].join(world.room.id, Reader(), world.since(500))).recovered
+    assert (await world.feeds[0].join(world.room.id, Reader(), world.since(MAX_CATCH_UP + 1))).recovered
+
+
+async def test_forgetting_is_a_choice(world: World) -> None:
+    """What is younger stays, and without a choice everything; the numbering goes on."""
+    await world.publish(3)
+    by_default, young, old = [
+        await ForgetRoomEvents(begin=world.begin, clock=SystemClock(), kept=kept)()
+        for kept in (None, timedelta(hours=1), timedelta(seconds=-1))
+    ]
+    [event] = await world.commit()
+
+    assert (by_default, young, old) == (0, 0, 2)
+    assert event.seq == 4
 
 
 async def test_another_epoch_ends_the_feed(world: World) -> None:
@@ -244,3 +272,36 @@ async def test_a_room_is_listened_to_while_somebody_reads(world: World) -> None:
     await world.publish()
 
     assert (first.seqs, second.seqs, feeds.rooms()) == ([], [1], [])
+
+
+@pytest.mark.parametrize("loss", ["hole", "restart", "deaf", "crash", "late look"])
+async def test_without_its_mechanism_nothing_is_healed(
+    world: World, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    """The twins of the tests above: with healing, checking or sweeping switched off the same losses stay."""
+    reader = Reader()
+    await world.feeds[0].join(world.room.id, reader)
+    await world.publish()
+    match loss:
+        case "hole":
+            monkeypatch.setattr(RoomFeed, "_heal", lambda _: None)
+            await world.commit()
+            world.engine.flush()
+            await world.publish()
+        case "restart":
+            monkeypatch.setattr(RoomFeed, "_heal", lambda _: None)
+            await world.commit()
+            world.engine.restart()
+        case "deaf":  # and nobody checks positions
+            world.engine.buses[0].deaf = True
+            await world.publish()
+        case "crash":  # and nobody sweeps
+            await world.commit()
+        case _:  # and the sweeper looks back for less than the outage lasted
+            monkeypatch.setattr(rooms_sweep, "FIRST_LOOK", timedelta(seconds=-1))
+            await world.commit()
+            await SweepRooms(world.begin, world.engine.buses[1], SystemClock(), world.log)()
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert reader.seqs == [1]

@@ -11,7 +11,7 @@ from application.errors import CacheUnavailable
 from application.rooms_events import told
 from application.rooms_feed import RoomFeeds, Since
 from application.rooms_sweep import SweepRooms
-from tests.application.test_rooms_feed import Reader
+from tests.application.test_rooms_feed import Reader, reading
 from tests.contracts.test_repositories_rooms import add_room, append, make_event
 from tests.contracts.units import Units, found_team
 from tests.fakes.assembly_parts import RecordedLog
@@ -40,7 +40,7 @@ async def live_through(steps: list[str]) -> None:  # noqa: C901 a table of steps
     team = await found_team(units)
     room = await add_room(units, team)
     bus, writer = MemoryBus(engine), MemoryBus(engine)
-    feeds = RoomFeeds(bus, begin, log)
+    feeds = RoomFeeds(bus, begin, reading(begin, log), log)
     sweep = SweepRooms(begin, writer, SystemClock(), log)
     reader, seen, untold = Reader(), [], []
     await feeds.join(room.id, reader)

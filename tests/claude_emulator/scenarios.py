@@ -56,6 +56,7 @@ class Framing:
     comments: bool = False
     ping_every: float | None = None  # seconds of silence between deltas that a ping fills
     piece: int = 12  # characters a text delta
+    stamped: bool = False  # each text delta is the moment of its sending instead, as `stamp` writes it
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,7 @@
 """A message as stream events, and events as frames."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -62,8 +63,15 @@ def events(
     yield {"type": "message_stop"}
 
 
+def stamp(moment: float) -> str:
+    """Seconds of this machine's monotonic clock, always as long."""
+    return f"{moment:016.6f} "
+
+
 def frame(event: Event, framing: Framing, *, with_name: bool = True) -> bytes:
     """One event on the wire."""
+    if framing.stamped and event.get("delta", {}).get("type") == "text_delta":
+        event = {**event, "delta": {"type": "text_delta", "text": stamp(time.monotonic())}}
     lines = [f"data: {json.dumps(event, ensure_ascii=False)}"]
     if with_name:
         lines.insert(0, f"event: {event['type']}")

@@ -1,18 +1,20 @@
 """What every limiter of rates promises."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from time import monotonic
 from uuid import uuid4
 
 import pytest
+from attrs import define, evolve
 
+from adapters.limit_shares import HOLD, PART, ShareLimiter
 from adapters.limits import MAX_KEYS, ProcessLimiter
 from adapters.redis.client import connect
 from adapters.redis.limits import RedisLimiter
 from application.errors import CacheUnavailable
-from application.ports.limits import Charge, Limiter, Rate
+from application.ports.limits import Charge, Limiter, Rate, Standing
 
 HOUR = timedelta(hours=1)
 
@@ -24,11 +26,13 @@ async def redis_limiter(redis_url: str) -> AsyncIterator[RedisLimiter]:
     await client.aclose()
 
 
-@pytest.fixture(params=["fake", "redis"])
-def limiter(request: pytest.FixtureRequest) -> Limiter:
+@pytest.fixture(params=["fake", "redis", "shares of redis"])
+async def limiter(request: pytest.FixtureRequest, redis_limiter: RedisLimiter) -> AsyncIterator[Limiter]:
     """The fake is the limiter of one process, which is used while Redis is away."""
-    found: Limiter = ProcessLimiter() if request.param == "fake" else request.getfixturevalue("redis_limiter")
-    return found
+    shares = ShareLimiter(redis_limiter)
+    found: dict[str, Limiter] = {"fake": ProcessLimiter(), "redis": redis_limiter, "shares of redis": shares}
+    yield found[request.param]
+    await shares.aclose()
 
 
 def charge(key: str, quota: int, *, window: timedelta = HOUR, cost: int = 1) -> Charge:
@@ -99,6 +103,79 @@ async def test_many_at_once_get_the_quota_and_no_more(limiter: Limiter) -> None:
     standings = await asyncio.gather(*(limiter.spend([charge("a", 10)]) for _ in range(50)))
 
     assert sum(standing.allowed for standing in standings) == 10
+
+
+async def test_arrears_are_charged_in_any_case(limiter: Limiter) -> None:
+    """What was given already counts, whether or not one more is allowed."""
+    assert (await limiter.spend([evolve(charge("a", 10), arrears=6)])).remaining == 3
+    refused = await limiter.spend([evolve(charge("a", 10), arrears=4)])
+
+    assert not refused.allowed
+    assert pytest.approx(HOUR.total_seconds() * 1.1, abs=5) == refused.reset
+    assert (await limiter.spend([evolve(charge("b", 10, cost=0), arrears=1)])).remaining == 9
+
+
+@define
+class Counted(Limiter):
+    """Counts how often it is asked."""
+
+    inner: ProcessLimiter
+    asked: int = 0
+
+    async def spend(self, charges: Sequence[Charge]) -> Standing:
+        self.asked += 1
+        return await self.inner.spend(charges)
+
+    async def forgive(self, *keys: str) -> None:
+        await self.inner.forgive(*keys)
+
+
+async def test_far_from_a_limit_hardly_anybody_asks() -> None:
+    """The first answers are the ones that asking each time gives, the quota is the same to the last one."""
+    exact = ProcessLimiter(clock=lambda: 0.0)
+    counted = Counted(ProcessLimiter(clock=lambda: 0.0))
+    shares = ShareLimiter(counted, clock=lambda: 0.0)
+    one = charge("a", 1000)
+    try:
+        for _ in range(1000):
+            told, expected = await shares.spend([one]), await exact.spend([one])
+            assert (True, expected.remaining) == (told.allowed, told.remaining)
+            assert told.reset == pytest.approx(expected.reset)
+        refused = await shares.spend([one])
+    finally:
+        await shares.aclose()
+
+    assert not refused.allowed
+    assert counted.asked < 250
+
+
+async def test_several_processes_give_hardly_more_than_there_is() -> None:
+    """A fiftieth for each but the first, since each knows only of what it gave itself since it asked."""
+    engine = ProcessLimiter(clock=lambda: 0.0)
+    processes = [ShareLimiter(engine, clock=lambda: 0.0) for _ in range(4)]
+    one = charge("a", 1000)
+    given = 0
+    try:
+        for _ in range(500):
+            for process in processes:
+                given += (await process.spend([one])).allowed
+    finally:
+        for process in processes:
+            await process.aclose()
+
+    assert 1000 <= given <= 1000 + 3 * 1000 // PART
+
+
+async def test_what_was_given_is_charged_for_those_who_do_not_come_again() -> None:
+    """Half a second later every process knows."""
+    engine = ProcessLimiter()
+    shares = ShareLimiter(engine)
+    for _ in range(11):
+        await shares.spend([charge("a", 1000)])
+    async with asyncio.timeout(20 * HOLD):
+        while (await engine.spend([charge("a", 1000, cost=0)])).remaining > 989:  # noqa: ASYNC110 only time settles
+            await asyncio.sleep(HOLD / 10)
+    await shares.aclose()
 
 
 async def test_what_is_counted_does_not_stay(redis_url: str) -> None:

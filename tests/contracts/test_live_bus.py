@@ -237,3 +237,20 @@ async def test_a_deaf_connection_is_given_up(redis_engine: Engine, room_id: Room
     await ear.until(lambda ear: ear.seqs == [1])
 
     assert bus.subscriber.deaf == 1
+
+
+async def test_a_deaf_connection_is_not_found_without_its_probe(clean_redis_url: str, room_id: RoomId) -> None:
+    """The twin of the test before: what follows is never heard."""
+    client = connect(clean_redis_url)
+    bus = RedisBus(client, probe_seconds=3600)
+    ear = Ear()
+    await bus.subscribe(room_id, ear)
+    await bus.subscriber._connection.send_command("UNSUBSCRIBE")
+    await bus.publish(room_id, [event(1)])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await ear.until(lambda ear: bool(ear.messages))
+    await bus.aclose()
+    await client.aclose()
+
+    assert bus.is_hearing

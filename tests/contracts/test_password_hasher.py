@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.security.passwords import Argon2Passwords
+from application.errors import HasherBusy
 from application.ports.security import PasswordHasher
 from tests.fakes.security import FakePasswords
 
@@ -81,6 +82,8 @@ def test_common_passwords(passwords: PasswordHasher) -> None:
     """What everybody tries first is known, in any case; a sentence of one's own is not."""
     assert passwords.is_common("password1234")
     assert passwords.is_common("QWERTY123456")
+    for walk in ("123456789012", "Abcdefghijkl", "987654321098", "qwertyuiop[]", "qwertyuiopas", "123123123123"):
+        assert passwords.is_common(walk), walk
     assert not passwords.is_common("the brown otter reads at night")
 
 
@@ -136,6 +139,19 @@ async def test_event_loop_stays_free(argon2_passwords: Argon2Passwords) -> None:
     await hashing
 
     assert turns > 100
+
+
+async def test_a_line_that_is_too_long_turns_the_rest_away() -> None:
+    """At once, with the time to come back; those in line are served, and then there is room again."""
+    passwords = Argon2Passwords(concurrency=1, most_waiting=3)
+    stored = await passwords.hash(SECRET)
+    told = await asyncio.gather(*(passwords.verify(SECRET, stored) for _ in range(9)), return_exceptions=True)
+    again = await passwords.verify(SECRET, stored)
+    passwords.close()
+
+    assert [True] * 4 == told[:4]
+    assert all(isinstance(error, HasherBusy) and error.retry_after for error in told[4:])
+    assert again
 
 
 def test_import_does_not_load_the_list() -> None:

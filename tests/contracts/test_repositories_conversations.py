@@ -135,8 +135,11 @@ async def test_a_thread_is_the_message_and_its_ancestors(units: Units) -> None:
     sibling = make_message(conversation, parent_id=chain[1].id)
     async with units.begin(team.id) as work:
         await work.conversations.add(conversation)
-        for message in (*chain, sibling):
-            await work.messages.add(message)
+        assert await work.messages.latest_thread(conversation.id, limit=10) == []
+        await work.messages.add(*chain)
+        assert chain == await work.messages.latest_thread(conversation.id, limit=10)
+        assert chain[3:] == await work.messages.latest_thread(conversation.id, limit=1)
+        await work.messages.add(sibling)
 
         assert chain == await work.messages.thread(chain[-1].id, limit=10)
         assert chain[2:] == await work.messages.thread(chain[-1].id, limit=2)

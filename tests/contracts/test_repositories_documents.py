@@ -165,13 +165,9 @@ async def test_documents_are_listed_in_each_order(units: Units) -> None:
 
     assert newest == await _titles(units, team, query)
     assert newest[::-1] == await _titles(units, team, evolve(query, sort=DocumentSort.OLDEST))
-    assert await _titles(units, team, evolve(query, sort=DocumentSort.TITLE)) == [
-        "Apple",
-        "apple",
-        "Ärger",
-        "banana",
-        "cherry 100%",
-    ]
+    by_title = ["Apple", "apple", "Ärger", "banana", "cherry 100%"]
+    assert by_title == await _titles(units, team, evolve(query, sort=DocumentSort.TITLE))
+    assert by_title[::-1] == await _titles(units, team, evolve(query, sort=DocumentSort.TITLE_DOWN))
 
 
 @pytest.mark.parametrize(
@@ -374,6 +370,22 @@ async def test_passages_come_back_as_they_were_stored(units: Units) -> None:
         assert make_page(1) == await work.passages.read_page(document.id, 1, 1)
         assert await work.passages.read_page(document.id, 1, 2) is None
         assert await work.passages.read_page(document.id, 2, 1) is None
+
+
+async def test_neighbours_stand_directly_beside(units: Units) -> None:
+    """Of several chunks at once, each neighbour once, of the same revision only."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    chunks = [make_chunk(document.id, n) for n in range(6)]
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 1, chunks, [])
+        await work.passages.replace(document.id, 2, [make_chunk(document.id, 1, revision=2)], [])
+
+        beside = await work.passages.beside([chunks[0], chunks[2], chunks[3]])
+
+        assert [1, 2, 3, 4] == sorted(chunk.ordinal for chunk in beside)
+        assert {chunk.revision for chunk in beside} == {1}
+        assert await work.passages.beside([]) == []
 
 
 async def test_replacing_a_revision_leaves_the_others(units: Units) -> None:

@@ -85,11 +85,37 @@ async def test_login_sessions_keep_their_tokens(units: Units) -> None:
         await work.commit()
 
     async with units.begin(None) as work:
-        assert twice == await work.login_sessions.get(session.id)
-        for token_hash in (session.token_hash, b"2" * 32, b"3" * 32):
-            assert twice == await work.login_sessions.by_token(token_hash)
+        assert evolve(twice, spent={}) == await work.login_sessions.get(session.id)
+        assert evolve(twice, spent={}) == await work.login_sessions.by_token(b"3" * 32)
+        for token_hash in (session.token_hash, b"2" * 32):
+            assert evolve(twice, spent={token_hash: NOW}) == await work.login_sessions.by_token(token_hash)
         assert await work.login_sessions.by_token(b"4" * 32) is None
         assert await work.login_sessions.get(SessionId(new_id())) is None
+
+
+async def test_what_is_long_over_is_forgotten(units: Units) -> None:
+    """Sessions that ended before, tokens spent before, and of one session's the oldest above so many."""
+    user, day = make_user(), timedelta(days=1)
+    ended, expired = make_session(user.id, b"e" * 32).revoked(NOW), make_session(user.id, b"x" * 32, expires_at=NOW)
+    lives = make_session(user.id, token_hash=b"0" * 32, expires_at=NOW + 90 * day)
+    async with units.begin(None) as work:
+        await work.users.add(user)
+        for session in (ended, expired, lives):
+            await work.login_sessions.add(session)
+        for number in range(1, 7):
+            presented, replacement = (str(n).encode() * 32 for n in (number - 1, number))
+            now = NOW + number * day
+            lives = lives.rotate(presented=presented, replacement=replacement, now=now, ttl=90 * day)
+            await work.login_sessions.save(lives)
+        await work.login_sessions.forget(before=NOW + 3 * day, keep=2)
+        await work.commit()
+
+    async with units.begin(None) as work:
+        found = [await work.login_sessions.by_token(str(number).encode() * 32) for number in range(7)]
+
+        assert await work.login_sessions.get(ended.id) is None
+        assert await work.login_sessions.get(expired.id) is None
+        assert [False, False, False, False, True, True, True] == [session is not None for session in found]
 
 
 async def test_login_sessions_of_a_user_are_the_live_ones(units: Units) -> None:

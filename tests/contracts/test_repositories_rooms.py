@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from attrs import evolve
 
 from application.errors import AlreadyExists, ConcurrentChange
 from application.ports.rooms import UQ_CLIENT_MSG_ID, Appended
@@ -325,3 +326,103 @@ async def test_old_events_are_forgotten(units: Units) -> None:
         await work.commit()
     async with units.begin(team.id) as work:
         assert [event.seq for event in await work.rooms.events_after(room.id, 0, limit=10)] == [4]
+        assert [event.seq for event in await work.rooms.events_before(room.id, 5, limit=10)] == [4]
+
+
+async def test_what_was_forgotten_is_not_taken_again(units: Units) -> None:
+    """Its number and its id stay taken, also after everything it said is gone; JSON's null is something said."""
+    team = await found_team(units)
+    room = await add_room(units, team)
+    first, null = make_event(team, room), make_event(team, room, data=None)
+    for event in (first, null, make_event(team, room)):
+        await append(units, team, event, now=NOW - timedelta(days=2))
+    async with units.begin(None) as work:
+        assert await work.rooms.forget_events(NOW, limit=1) == 1
+        await work.commit()
+
+    async with units.begin(team.id) as work:
+        assert await work.rooms.find_event(room.id, first.client_msg_id) is None
+        found = await work.rooms.find_event(room.id, null.client_msg_id)
+        known = await work.rooms.known(first)
+        other = await work.rooms.known(evolve(first, data="other words"))
+        unknown = await work.rooms.known(make_event(team, room))
+    again = await append(units, team, first)
+    last = await append(units, team, make_event(team, room))
+    assert found is not None
+    assert (found.seq, found.data) == (2, None)
+    assert known is not None
+    assert (known.event.seq, known.duplicate, known.is_same) == (1, True, True)
+    assert known.event.sender.id is None
+    assert other is not None
+    assert not other.is_same
+    assert unknown is None
+    assert (again.event.seq, again.duplicate, again.is_same) == (1, True, True)
+    assert last.event.seq == 4
+
+
+async def test_many_events_in_one_statement(units: Units) -> None:
+    """Of any rooms, in the order in which they are given; known ones stand where they stood, gone rooms are told."""
+    team = await found_team(units)
+    one, two = await add_room(units, team), await add_room(units, team)
+    gone = evolve(one, id=RoomId(new_id()))
+    known = make_event(team, one, data={"ü": [None, "\u2028"]})
+    await append(units, team, known)
+    events = [
+        make_event(team, two),
+        known,
+        make_event(team, one, data=None),
+        make_event(team, gone),
+        make_event(team, one),
+        evolve(known, room_id=two.id),
+    ]
+    async with units.begin(None) as work:
+        placed = await work.rooms.append_all(events, now=NOW)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        stored = [await work.rooms.events_after(room.id, 0, limit=10) for room in (one, two)]
+        rooms = await work.rooms.positions([one.id, two.id])
+    told = [None if each is None else (each.event.seq, each.duplicate, each.is_same) for each in placed]
+    assert told == [(1, False, True), (1, True, True), (2, False, True), None, (3, False, True), (2, False, True)]
+    assert stored[0] == [placed[n].event for n in (1, 2, 4)]  # type: ignore[union-attr]
+    assert stored[1] == [placed[n].event for n in (0, 5)]  # type: ignore[union-attr]
+    assert [rooms[room.id].last_seq for room in (one, two)] == [3, 2]
+
+
+async def test_statements_of_many_events_beside_each_other(units: Units) -> None:
+    """Rooms named in any order by many at once: nobody waits for ever, and the numbering has no gaps."""
+    team = await found_team(units)
+    rooms = [await add_room(units, team) for _ in range(4)]
+
+    async def write(turn: int) -> None:
+        async with units.begin(None) as work:
+            chosen = rooms[turn % 4 :] + rooms[: turn % 4]
+            await work.rooms.append_all([make_event(team, room) for room in chosen * 2], now=NOW)
+            await work.commit()
+
+    await asyncio.gather(*(write(turn) for turn in range(12)))
+
+    async with units.begin(team.id) as work:
+        for room in rooms:
+            events = await work.rooms.events_after(room.id, 0, limit=100)
+            assert [event.seq for event in events] == list(range(1, 25))
+
+
+async def test_a_twin_among_many_events(units: Units) -> None:
+    """Stored by somebody else at the same moment: the whole statement is told so, and a new one finds it."""
+    team = await found_team(units)
+    room = await add_room(units, team)
+    twin = make_event(team, room)
+
+    async def write() -> list[Appended | None]:
+        try:
+            async with units.begin(None) as work:
+                placed = await work.rooms.append_all([twin, make_event(team, room)], now=NOW)
+                await work.commit()
+                return placed
+        except AlreadyExists as error:
+            return await write() if error.constraint == UQ_CLIENT_MSG_ID else []
+
+    both = await asyncio.gather(write(), write())
+
+    assert {placed[0].event.seq for placed in both if placed[0] is not None} == {1}
+    assert sorted(placed[0].duplicate for placed in both if placed[0] is not None) == [False, True]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from application.ports.runs import Draft
 from domain.conversations import Message, MessageStatus, Speaker
 from domain.ids import MessageId
 from tests.contracts.units import NOW, Team, Units, found_team, make_conversation, make_message, new_id
@@ -73,6 +74,34 @@ async def test_outlines_come_back_in_their_order(units: Units) -> None:
     assert repr(outline) == repr(found)
 
 
+async def test_checkpoints_of_many_answers_leave_those_that_are_over(units: Units) -> None:
+    """Text and outline of each are kept at once; an answer that ended meanwhile stays as it ended."""
+    team = await found_team(units)
+    first, second, over = [await begun(units, team) for _ in range(3)]
+    ended = over.grown("The end.", ()).ended(MessageStatus.COMPLETE, now=NOW)
+    async with units.begin(team.id) as work:
+        await work.messages.save(ended)
+        await work.runs.note(over.id, [8])
+        await work.runs.end(over.id)
+        await work.commit()
+
+    names = {first.id: "One", second.id: "Two", over.id: "The", MessageId(new_id()): "Nobody's"}
+    async with units.begin(None) as work:
+        await work.runs.keep([])
+        await work.runs.keep([draft(message_id, text) for message_id, text in names.items()])
+        await work.commit()
+
+    async with units.begin(team.id) as work:
+        kept = [await work.messages.get(message.id) for message in (first, second, over)]
+        outlines = [await work.runs.outline(message.id) for message in (first, second, over)]
+    assert [first.grown("One", ()), second.grown("Two", ()), ended] == kept
+    assert outlines == [[3], [3], [8]]
+
+
+def draft(message_id: MessageId, text: str) -> Draft:
+    return Draft(message_id=message_id, content=text, citations=(), outline=[len(text)])
+
+
 async def test_what_is_being_written_is_counted(units: Units) -> None:
     """By workspace and by user in it; what ended does not count."""
     team, other = await found_team(units), await found_team(units)
@@ -95,3 +124,18 @@ async def test_whether_a_message_was_saved_is_told(units: Units) -> None:
         assert await work.messages.save(answer.grown("Half", ()))
         assert await work.messages.save(answer.ended(MessageStatus.INTERRUPTED, now=NOW))
         assert not await work.messages.save(answer.ended(MessageStatus.COMPLETE, now=NOW))
+
+
+async def test_which_answers_of_a_conversation_are_being_written(units: Units) -> None:
+    """Those that are not ended, also seen by a unit of work that is bound to no workspace."""
+    team = await found_team(units)
+    first, other = await begun(units, team), await begun(units, team)
+    for workspace_id in (team.id, None):
+        async with units.begin(workspace_id) as work:
+            assert await work.runs.written_in(first.conversation_id) == [first]
+    async with units.begin(team.id) as work:
+        await work.runs.end(first.id)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        assert await work.runs.written_in(first.conversation_id) == []
+        assert await work.runs.written_in(other.conversation_id) == [other]

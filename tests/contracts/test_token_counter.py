@@ -41,6 +41,15 @@ def test_the_bundled_model_reads_256_tokens_with_its_two_special_ones() -> None:
     assert counter.count(["embeddings", "hello world"]) == [4, 2]
 
 
+@pytest.mark.parametrize("text", ["ประเทศไทยมีกรุงเทพเป็นเมืองหลวง" * 40, "ភ្នំពេញជារាជធានី" * 80, "😀" * 900, "ኢትዮጵያ" * 200])
+def test_what_the_model_does_not_know_has_a_length(text: str) -> None:
+    """A paragraph of a script that it never saw is one token to it, and would never be divided."""
+    counted = from_model("all-MiniLM-L6-v2").count([text, "hello world"])
+
+    assert len(text) / 5 < counted[0] <= len(text)
+    assert counted[1] == 2
+
+
 def test_a_model_without_tokenizer_is_estimated(tmp_path: Path) -> None:
     """Rather too high than too low, in any script."""
     texts = [

@@ -96,10 +96,11 @@ def listen(host: Host) -> None:
 
 def _reachable(user: int) -> bool:
     """Whether a user without rights may use this interpreter, wherever it is installed."""
-    asked = subprocess.run(
-        [sys.executable, "-c", "import attrs"], user=user, group=user, extra_groups=[], check=False, capture_output=True
-    )
-    return asked.returncode == 0
+    argv = [sys.executable, "-c", "import attrs"]
+    try:
+        return subprocess.run(argv, user=user, group=user, extra_groups=[], check=False).returncode == 0
+    except PermissionError:  # it lies in a home that is closed to others
+        return False
 
 
 def _family(host: Host) -> list[psutil.Process]:

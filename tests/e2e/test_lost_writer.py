@@ -8,8 +8,10 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from tests.claude_emulator.scenarios import Framing, Scenario
 from tests.claude_emulator.server import ClaudeEmulator
 from tests.conftest import QdrantServer
 from tests.http.checker import events
+from tests.websocket.client import Client, connected
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
@@ -101,23 +104,40 @@ async def start_api(
         await api.process.wait()
 
 
-async def begin(api: Api) -> tuple[dict[str, str], str, str]:
-    """Register, ask, and leave at the first words: headers, the answer's path, what was told."""
+async def register(api: Api) -> tuple[dict[str, str], str]:
+    """Headers and the path of a workspace."""
     account = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"}
     workspace = (await api.http.post("/v1/auth/register", json=account)).raise_for_status().json()["workspace"]["id"]
     pair = (await api.http.post("/v1/auth/login", json=account)).raise_for_status().json()
-    headers = {"Authorization": f"Bearer {pair['access_token']}"}
-    path = f"/v1/workspaces/{workspace}"
+    return {"Authorization": f"Bearer {pair['access_token']}"}, f"/v1/workspaces/{workspace}"
+
+
+async def begin(api: Api) -> tuple[dict[str, str], str, str]:
+    """Register, ask, and leave at the first words: headers, the answer's path, what was told."""
+    headers, path = await register(api)
     talk = (await api.http.post(f"{path}/conversations", json={}, headers=headers)).raise_for_status().json()["id"]
     url = f"{path}/conversations/{talk}/messages"
     question = {"content": "Tell me a long story, will you?", "use_knowledge": False}
+    stream = api.http.stream("POST", url, json=question, headers={**headers, **STREAM})
+    seen, location = await until_words(stream)
+    return headers, location, seen
+
+
+async def until_words(stream: AbstractAsyncContextManager[httpx.Response]) -> tuple[str, str]:
+    """What a stream tells until the first words came, and the path of its answer."""
     seen = ""
-    async with api.http.stream("POST", url, json=question, headers={**headers, **STREAM}) as response:
+    async with stream as response:
         async for piece in response.aiter_text():
             seen += piece
             if "word30" in seen:
-                return headers, response.headers["location"], seen
+                return seen, response.headers.get("location", "")
     raise AssertionError(seen)
+
+
+def socket_of(api: Api, headers: dict[str, str]) -> AbstractAsyncContextManager[Client]:
+    """A connection to rooms."""
+    url = f"ws://{api.http.base_url.host}:{api.http.base_url.port}/v1/ws"
+    return connected(url, headers["Authorization"].removeprefix("Bearer "))
 
 
 async def read(api: Api, path: str, headers: dict[str, str], last: int = 0) -> list[tuple[int, str, Any]]:
@@ -137,25 +157,38 @@ def said(told: list[tuple[int, str, Any]]) -> str:
 async def test_the_answer_of_a_killed_process_is_ended(
     start_api: StartApi, claude_emulator: ClaudeEmulator, claude_key: str
 ) -> None:
-    """Within 15 seconds a reader on another process is told the end; nothing that anybody saw is lost."""
+    """Within 15 seconds readers and the room on another process are told the end; nothing that was seen is lost."""
     claude_emulator.script(claude_key, Scenario(reply="text", options={"text": TEXT}, delay=0.03))
     writer, other = await asyncio.gather(start_api(), start_api())
-    headers, path, seen = await begin(writer)
-    reading = asyncio.create_task(read(other, path, headers))
-    await asyncio.sleep(0.2)
-    writer.process.send_signal(signal.SIGKILL)
-    killed_at = asyncio.get_running_loop().time()
-
-    told = await reading
+    headers, path = await register(writer)
+    room = (await writer.http.post(f"{path}/rooms", json={"name": "Stories"}, headers=headers)).json()["id"]
+    async with socket_of(other, headers) as listener:
+        await listener.ask("join", room_id=room)
+        async with socket_of(writer, headers) as asker:
+            await asker.ask("ask", room_id=room, client_msg_id=str(uuid4()), content="Tell me a long story, will you?")
+            await listener.until(lambda client: len(client.of("publication")) == 2)
+            path += f"/messages/{listener.of('publication')[1]['data']['message_id']}"
+            seen, _ = await until_words(writer.http.stream("GET", f"{path}/stream", headers=headers))
+            reading = asyncio.create_task(read(other, path, headers))
+            await asyncio.sleep(0.2)
+            writer.process.send_signal(signal.SIGKILL)
+        killed_at = asyncio.get_running_loop().time()
+        told = await reading
+        await listener.until(lambda client: client.of("answer_end") and len(client.of("publication")) == 3, 5)
+        late = await other.http.get(path, headers=headers)
 
     assert asyncio.get_running_loop().time() - killed_at < 15
     assert (told[-1][1], told[-1][2]["error"]["code"]) == ("message.failed", "interrupted")
     first = whole_events(seen)
     assert first == told[: len(first)]
-    message = (await other.http.get(path, headers=headers)).json()
+    message = late.json()
     assert (message["status"], message["content"]) == ("interrupted", said(told))
     assert told[5:] == await read(other, path, headers, last=5)
     assert json.dumps(message) == json.dumps(told[-1][2]["message"])
+    [end], [_, started, completed] = listener.of("answer_end"), listener.of("publication")
+    assert (end["status"], end["offset"]) == ("interrupted", len(listener.of("answer_delta")))
+    assert "".join(delta["text"] for delta in listener.of("answer_delta")) == message["content"]
+    assert completed["data"] == {**started["data"], "status": "interrupted"}
 
 
 async def test_an_emptied_redis_costs_nobody_a_word(

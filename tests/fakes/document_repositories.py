@@ -9,7 +9,6 @@ from attrs import evolve
 from application.errors import ConcurrentChange
 from application.ports.document_repositories import (
     DocumentQuery,
-    DocumentSort,
     DocumentState,
     DocumentTotals,
     LivePassage,
@@ -88,14 +87,13 @@ class FakeDocuments(FakeRepository):
             for one in self._rows.rows(DOCUMENTS)
             if one.workspace_id == workspace_id and not one.is_deleted and _fits(one, query)
         ]
-        by_title = query.sort is DocumentSort.TITLE
         page = self._page(
             DOCUMENTS,
             rows,
             after=after,
             limit=limit,
-            key=title_key if by_title else created_at,
-            newest_first=query.sort is DocumentSort.NEWEST,
+            key=title_key if query.sort.is_by_title else created_at,
+            newest_first=query.sort.is_descending,
         )
         return [self._rows.saw(one) for one in page]
 
@@ -269,6 +267,11 @@ class FakePassages(FakeRepository):
             and (after is None or stored.chunk.ordinal > after)
         ]
         return sorted(chunks, key=lambda chunk: chunk.ordinal)[:limit]
+
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        places = {(one.document_id, one.revision, one.ordinal + step) for one in chunks for step in (-1, 1)}
+        stored = [row.chunk for row in self._rows.rows(CHUNKS)]
+        return [one for one in stored if (one.document_id, one.revision, one.ordinal) in places]
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         place = (document_id, revision, live_generation(self._rows), number)

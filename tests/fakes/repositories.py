@@ -135,7 +135,7 @@ class FakeUsers(FakeRepository):
 class FakeLoginSessions(FakeRepository):
     async def get(self, session_id: SessionId) -> LoginSession | None:
         found: LoginSession | None = self._by_id(SESSIONS, session_id)
-        return found
+        return evolve(found, spent={}) if found else None
 
     async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
         session, user = await self.get(session_id), self._by_id(USERS, user_id)
@@ -146,18 +146,23 @@ class FakeLoginSessions(FakeRepository):
         if found is None:
             return None
         await self._rows.lock(SESSIONS, found.id)
-        return await self.get(found.id)
+        whole: LoginSession | None = self._by_id(SESSIONS, found.id)
+        if whole is None:
+            return None
+        return evolve(whole, spent={one: at for one, at in whole.spent.items() if one == token_hash})
 
     async def add(self, session: LoginSession) -> None:
         await self._rows.add(SESSIONS, session.id, session)
 
     async def save(self, session: LoginSession) -> None:
         await self._rows.lock(SESSIONS, session.id)
-        if self._by_id(SESSIONS, session.id) is not None:
-            self._rows.put(SESSIONS, session.id, session)
+        known: LoginSession | None = self._by_id(SESSIONS, session.id)
+        if known is not None:
+            self._rows.put(SESSIONS, session.id, evolve(session, spent={**session.spent, **known.spent}))
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
-        live = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
+        mine = [one for one in self._rows.rows(SESSIONS) if one.user_id == user_id and one.is_live(now)]
+        live = [evolve(one, spent={}) for one in mine]
         return sorted(live, key=lambda one: (one.created_at, one.id), reverse=True)
 
     async def revoke(
@@ -172,11 +177,19 @@ class FakeLoginSessions(FakeRepository):
         for one in await self.of_user(user_id, now=now):
             if only in {None, one.id} and but != one.id:
                 await self._rows.lock(SESSIONS, one.id)
-                present = await self.get(one.id)
+                present: LoginSession | None = self._by_id(SESSIONS, one.id)
                 if present is not None and present.is_live(now):
                     self._rows.put(SESSIONS, one.id, present.revoked(now))
                     ended.append(one.id)
         return ended
+
+    async def forget(self, *, before: datetime, keep: int) -> None:
+        for one in self._rows.rows(SESSIONS):
+            if one.expires_at < before or (one.revoked_at and one.revoked_at < before):
+                self._rows.delete(SESSIONS, one.id)
+                continue
+            youngest = sorted(one.spent.items(), key=lambda spent: spent[1], reverse=True)[:keep]
+            self._rows.put(SESSIONS, one.id, evolve(one, spent={h: at for h, at in youngest if at >= before}))
 
 
 class FakeWorkspaces(FakeRepository):
@@ -400,8 +413,9 @@ class FakeMessages(FakeRepository):
         found: Message | None = self._by_id(MESSAGES, message_id)
         return found
 
-    async def add(self, message: Message) -> None:
-        await self._rows.add(MESSAGES, message.id, message)
+    async def add(self, *messages: Message) -> None:
+        for message in messages:
+            await self._rows.add(MESSAGES, message.id, message)
 
     async def save(self, message: Message) -> bool:
         await self._rows.lock(MESSAGES, message.id)
@@ -435,3 +449,7 @@ class FakeMessages(FakeRepository):
             branch.insert(0, message)
             message = self._by_id(MESSAGES, message.parent_id)
         return branch
+
+    async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
+        youngest = await self.latest(conversation_id)
+        return [] if youngest is None else await self.thread(youngest.id, limit=limit)

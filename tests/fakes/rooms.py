@@ -10,7 +10,7 @@ from application.errors import ConcurrentChange
 from application.ports.rooms import UQ_CLIENT_MSG_ID, Admission, Appended
 from domain.access import Role
 from domain.ids import RoomId, SessionId, UserId, WorkspaceId
-from domain.rooms import NewEvent, Room, RoomEvent
+from domain.rooms import NewEvent, Room, RoomEvent, Sender
 from tests.fakes.database import (
     MEMBERSHIPS,
     ROOM_EVENTS,
@@ -41,6 +41,7 @@ class StoredEvent:
     room_id: RoomId
     event: RoomEvent
     digest: bytes
+    is_kept: bool = True
 
 
 class FakeRooms:
@@ -129,11 +130,30 @@ class FakeRooms:
         self._rows.put(ROOMS, room.id, raised)
         return Appended(event=placed)
 
+    async def append_all(self, events: Sequence[NewEvent], *, now: datetime) -> list[Appended | None]:
+        placed: list[Appended | None] = []
+        for event in events:
+            try:
+                placed.append(await self.append(event, now=now))
+            except ConcurrentChange:
+                placed.append(None)
+        return placed
+
+    async def find_event(self, room_id: RoomId, client_msg_id: UUID) -> RoomEvent | None:
+        found = (s.event for s in self._kept(room_id) if s.event.client_msg_id == client_msg_id)
+        return next(found, None)
+
+    async def known(self, event: NewEvent) -> Appended | None:
+        found = next((s for s in self._events(event.room_id) if s.event.client_msg_id == event.client_msg_id), None)
+        return (
+            None if found is None else Appended(event=found.event, duplicate=True, is_same=found.digest == event.digest)
+        )
+
     async def events_after(self, room_id: RoomId, seq: int, *, limit: int) -> list[RoomEvent]:
-        return [stored.event for stored in self._events(room_id) if stored.event.seq > seq][:limit]
+        return [stored.event for stored in self._kept(room_id) if stored.event.seq > seq][:limit]
 
     async def events_before(self, room_id: RoomId, seq: int, *, limit: int) -> list[RoomEvent]:
-        return [stored.event for stored in self._events(room_id) if stored.event.seq < seq][-limit:]
+        return [stored.event for stored in self._kept(room_id) if stored.event.seq < seq][-limit:]
 
     async def positions(self, room_ids: Sequence[RoomId]) -> dict[RoomId, Room]:
         return {room.id: room for room in self._rows.rows(ROOMS) if room.id in room_ids}
@@ -171,11 +191,13 @@ class FakeRooms:
         old = [
             stored
             for stored in self._rows.rows(ROOM_EVENTS)
-            if stored.event.created_at < before and stored.event.seq < tops[stored.room_id]
+            if stored.is_kept and stored.event.created_at < before and stored.event.seq < tops[stored.room_id]
         ]
         chosen = sorted(old, key=lambda stored: stored.event.created_at)[:limit]
         for stored in chosen:
-            self._rows.delete(ROOM_EVENTS, (stored.room_id, stored.event.seq))
+            forgotten = evolve(stored.event, data=None, sender=Sender(id=None, name=""))
+            row = evolve(stored, event=forgotten, is_kept=False)
+            self._rows.put(ROOM_EVENTS, (stored.room_id, stored.event.seq), row)
         return len(chosen)
 
     def _find(self, room_id: UUID) -> Room | None:
@@ -188,3 +210,6 @@ class FakeRooms:
     def _events(self, room_id: RoomId) -> list[StoredEvent]:
         rows: list[StoredEvent] = [stored for stored in self._rows.rows(ROOM_EVENTS) if stored.room_id == room_id]
         return sorted(rows, key=lambda stored: stored.event.seq)
+
+    def _kept(self, room_id: RoomId) -> list[StoredEvent]:
+        return [stored for stored in self._events(room_id) if stored.is_kept]

@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from application.ports.runs import ActiveRuns, Outline
+from application.ports.runs import ActiveRuns, Draft, Outline
 from domain.conversations import Message
-from domain.ids import MessageId, UserId, WorkspaceId
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 from tests.fakes.database import MESSAGES, RUNS, FakeTransaction
 
 
@@ -50,6 +50,17 @@ class FakeRunRecords:
     async def note(self, message_id: MessageId, outline: Outline) -> None:
         await self._change(message_id, outline=json.dumps(list(outline)))
 
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        for draft in drafts:
+            await self._rows.lock(MESSAGES, draft.message_id)
+            stored: Message | None = self._rows.first(MESSAGES, lambda row, key=draft.message_id: bool(row.id == key))
+            if stored is not None and not stored.is_over:
+                self._rows.put(MESSAGES, stored.id, stored.grown(draft.content, draft.citations))
+        for draft in drafts:
+            row = self._get(draft.message_id)
+            if row is not None and not row.is_ended:
+                await self._change(draft.message_id, outline=json.dumps(list(draft.outline)))
+
     async def outline(self, message_id: MessageId) -> Outline | None:
         row = self._get(message_id)
         found: Outline | None = json.loads(row.outline) if row is not None and row.outline else None
@@ -68,6 +79,11 @@ class FakeRunRecords:
         await self._rows.lock(RUNS, message_id)
         row = self._get(message_id)
         return row is not None and not row.is_ended and row.beat_at <= _now() - since
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        writing = {row.id for row in self._rows.rows(RUNS) if not row.is_ended}
+        found = [one for one in self._rows.rows(MESSAGES) if one.conversation_id == conversation_id]
+        return sorted((one for one in found if one.id in writing), key=lambda one: (one.created_at, one.id))
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
         rows = [row for row in self._rows.rows(RUNS) if not row.is_ended and row.workspace_id == workspace_id]

@@ -34,7 +34,8 @@ class FakePasswords(PasswordHasher):
         return not password_hash.startswith(_SCHEME)
 
     def is_common(self, password: str) -> bool:
-        return password.lower() in {"password", "password1234", "123456789123", "qwerty123456"}
+        walked = {"123456789012", "abcdefghijkl", "987654321098", "qwertyuiop[]", "qwertyuiopas", "123123123123"}
+        return password.lower() in {"password", "password1234", "123456789123", "qwerty123456"} | walked
 
     def _hash(self, password: str, salt: str) -> str:
         digest = hashlib.sha256((salt + password).encode(errors="surrogatepass")).hexdigest()

@@ -24,6 +24,7 @@ PASSWORD = "correct horse battery"
 class StandInSettings:
     max_upload_bytes: int = MAX_UPLOAD
     allowed_origins: tuple[str, ...] = ("https://app.example.org",)
+    answers_by: str = "extractive"
 
 
 @define

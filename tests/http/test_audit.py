@@ -1,5 +1,7 @@
 """The audit log over HTTP: what is done is found in it, by admins alone."""
 
+from uuid import UUID
+
 from tests.http.conftest import PASSWORD, Member
 
 
@@ -52,6 +54,8 @@ async def test_what_is_done_is_written_down(ada: Member) -> None:
     answer = await ada.call("GET", "audit-log", params={"limit": 200})
     entries = answer.json()["items"]
 
+    assert {UUID(entry["id"]).version for entry in entries} == {7}
+    assert len({entry["id"] for entry in entries}) == len(entries)
     assert [entry["action"] for entry in reversed(entries)] == [
         "account.created",
         "workspace.created",

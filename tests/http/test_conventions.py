@@ -7,9 +7,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
+from starlette.routing import Match
 
 from entrypoints.http import operations as probes
+from entrypoints.http.index import RouteIndex
+from entrypoints.http.limits import is_too_deep
 from tests.http.checker import Contract
 from tests.http.conftest import Member, StandInContainer
 
@@ -23,6 +28,40 @@ def test_the_published_document_is_openapi(app: FastAPI) -> None:
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_the_published_document_shows_examples(app: FastAPI) -> None:
+    """Each body that is asked for has an example, and each JSON answer has one that fits its shape."""
+    document = app.openapi()
+    shapes = document["components"]["schemas"]
+    asked = shown = 0
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            named = re.findall(r"schemas/(\w+)", str(media["schema"]))
+            assert "example" in media or all("examples" in shapes[name] for name in named), operation["operationId"]
+            asked += 1
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if media is not None and status.startswith("2"):
+                schema = {**media["schema"], "components": document["components"]}
+                Draft202012Validator(schema).validate(media["example"])
+                assert "…" not in str(media["example"]), operation["operationId"]  # a field without words of its own
+                shown += 1
+    assert (asked > 20, shown > 50) == (True, True)
+
+
+async def test_the_index_finds_what_asking_every_route_finds(app: FastAPI) -> None:
+    """The first route that fits, for every path there is, with a word where an id belongs, and one part too many."""
+    index, asked = RouteIndex(app.router), 0
+    for route in [route for route in app.router.routes if isinstance(route, APIRoute)]:
+        for path in (re.sub(r"\{\w+\}", "x", route.path), re.sub(r"\{\w+\}", "events", route.path), f"{route.path}/x"):
+            for method in route.methods or ():
+                scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": []}
+                expected = next((one for one in app.router.routes if one.matches(scope)[0] is Match.FULL), None)
+                asked += 1
+
+                assert expected is index.find(method, path)[0], (method, path)
+    assert asked > 200
 
 
 async def test_every_guarded_route_wants_a_token(http: httpx.AsyncClient, contract: Contract) -> None:
@@ -66,6 +105,44 @@ async def test_broken_json_is_a_422(ada: Member, body: bytes) -> None:
     response = await ada.call("POST", "search", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 422
+
+
+@pytest.mark.parametrize("deep", [b"[" * 101 + b"]" * 101, b'{"a":' * 101 + b"1" + b"}" * 101, b"[" * 500_000])
+async def test_deep_json_is_refused_before_it_is_parsed(ada: Member, contract: Contract, deep: bytes) -> None:
+    """By every route that takes JSON, inside of a member that would be left aside too."""
+    body = b'{"query": "x", "name": "x", "more": %s}' % deep
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    for path, operations in contract.document["paths"].items():
+        for method, operation in operations.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+                continue
+            url = re.sub(r"\{\w+\}", str(uuid4()), path.replace("/v1/workspaces/{workspace_id}", ada.workspace))
+            response = await ada.call(method.upper(), url, content=body, headers=headers)
+
+            assert response.status_code == 422, (method, path)
+            assert [entry["code"] for entry in response.json()["errors"]] == ["json_too_deep"]
+    form = {"metadata": deep[:60_000].decode()}
+    assert (await ada.upload(b"Some words.", **form)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("text", "deep"),
+    [
+        (b"[" * 100 + b"]" * 100, False),
+        (b"[" * 101 + b"]" * 101, True),
+        (b"[" * 101, True),
+        (b"[]," * 1000, False),
+        (b'{"a": [{}, [1], {"b": []}]}' * 100, False),
+        (b'["' + b"[" * 1000 + b'"]', False),
+        (b'["\\"' + b"[" * 1000 + b'"]', False),
+        (b'["\\\\"' + b"[" * 1000, True),
+        (b'"' + b"[" * 1000, False),
+        (b"]" * 1000 + b"[" * 100, False),
+    ],
+)
+def test_depth_counts_brackets_outside_of_strings(text: bytes, *, deep: bool) -> None:
+    """As a parser would have to go down."""
+    assert deep is is_too_deep(text)
 
 
 async def test_another_content_type_is_a_415(ada: Member) -> None:
@@ -159,13 +236,17 @@ async def test_readiness_names_each_engine(http: httpx.AsyncClient, container: S
     async def down() -> None:
         raise OSError("10.0.0.9 refused")
 
-    container.pings = {"postgres": up, "redis": down}
+    container.pings = {"postgres": up, "redis": down, "model": up}
     limping = await http.get("/readyz")
     container.pings = {"postgres": down, "redis": up}
     broken = await http.get("/readyz")
 
     assert limping.status_code == 200
-    assert limping.json()["engines"]["redis"] == {"state": "down", "needed": False}
+    assert limping.json()["engines"] == {
+        "postgres": {"state": "up", "needed": True},
+        "redis": {"state": "down", "needed": False},
+        "model": {"state": "up", "needed": False, "answers": "extractive"},
+    }
     assert broken.status_code == 503
     assert broken.json()["engines"]["postgres"] == {"state": "down", "needed": True}
     assert "10.0.0.9" not in broken.text

@@ -226,6 +226,8 @@ async def test_the_original_comes_back_whole_and_in_parts(ada: Member) -> None:
     current = await ada.call("GET", url, headers={"Range": "bytes=0-2", "If-Range": whole.headers["etag"]})
     changed = await ada.call("GET", url, headers={"Range": "bytes=0-2", "If-Range": '"other"'})
     cached = await ada.call("GET", url, headers={"If-None-Match": whole.headers["etag"]})
+    head = await ada.call("HEAD", url)
+    headed_part = await ada.call("HEAD", url, headers={"Range": "bytes=7-9"})
 
     assert (whole.status_code, whole.text) == (200, TEXT)
     assert whole.headers["accept-ranges"] == "bytes"
@@ -237,6 +239,25 @@ async def test_the_original_comes_back_whole_and_in_parts(ada: Member) -> None:
     assert (206, TEXT[-5:]) == (tail.status_code, tail.text)
     assert (416, f"bytes */{len(TEXT)}") == (beyond.status_code, beyond.headers["content-range"])
     assert (current.status_code, changed.status_code, cached.status_code) == (206, 200, 304)
+    assert (head.status_code, head.content) == (200, b"")
+    assert {name: head.headers[name] for name in ("etag", "content-length", "content-type", "accept-ranges")} == {
+        name: whole.headers[name] for name in ("etag", "content-length", "content-type", "accept-ranges")
+    }
+    assert (headed_part.status_code, headed_part.headers["content-length"]) == (206, "3")
+
+
+async def test_a_document_does_not_move_onto_its_like(ada: Member) -> None:
+    other = (await ada.call("POST", "collections", json={"name": "Other"})).json()["id"]
+    await ada.upload(TEXT.encode(), collection_id=other)
+    document = (await ada.upload(TEXT.encode())).json()
+
+    third = (await ada.upload(b"Something else.")).json()
+    moved = await ada.call("PATCH", f"documents/{document['id']}", json={"collection_id": other})
+    revised = await ada.call("PUT", f"documents/{third['id']}/content", files={"file": ("a.txt", TEXT.encode())})
+
+    for refused, shown in ((moved, document), (revised, third)):
+        assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_document")
+        assert (await ada.call("GET", f"documents/{shown['id']}")).json() == shown
 
 
 @pytest.mark.parametrize(
@@ -293,6 +314,8 @@ async def test_chunks_and_pages_tell_their_places(ada: Member, assembly: Assembl
     assert document["status"] == "ready"
     assert (chunks["items"][0]["ordinal"], chunks["items"][0]["page_from"]) == (0, 1)
     assert (page.json()["page"], page.json()["text"]) == (2, "Second page there.")
+    assert page.json()["char_to"] - page.json()["char_from"] == len("Second page there.")
+    assert page.json()["char_from"] >= len("First page here.")
     for number in ("0", "3", "-1", "99999999999999", "x"):
         assert (await ada.call("GET", f"documents/{document['id']}/pages/{number}")).status_code == 404
 

@@ -57,6 +57,14 @@ async def test_filters_narrow(ada: Member, shelf: Shelf, mode: str) -> None:
         assert [shelf.wanted["id"]] == await found(ada, mode=mode, filters=filters), filters
 
 
+async def test_a_misspelt_filter_is_refused(ada: Member) -> None:
+    """Left aside it would let every document through."""
+    answer = await ada.call("POST", "search", json={"query": "pelicans", "filters": {"tag": ["old"]}})
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/filters/tag"]
+
+
 async def test_filters_that_nothing_meets(ada: Member, shelf: Shelf) -> None:
     """Empty lists, values of another kind and times past match nothing; they are no error."""
     nothing: list[dict[str, Any]] = [
@@ -85,4 +93,5 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
     scores = [result["score"] for result in answer["results"]]
     first = answer["results"][0]
     assert scores == sorted(scores, reverse=True)
+    assert not answer["reranked"]  # no reranker is configured here
     assert ["pelicans", "harbour"] == [first["text"][start:end] for start, end in first["highlights"]]

@@ -186,8 +186,7 @@ async def bound(migrated_database: str) -> AsyncIterator[tuple[asyncpg.Connectio
     async with PostgresUnitOfWorkFactory(engine)(ours) as work:
         session = work._session
         assert session is not None
-        pooled = await session.connection.get_raw_connection()
-        yield pooled.driver_connection, theirs
+        yield session.transaction.driver, theirs
     await engine.dispose()
 
 

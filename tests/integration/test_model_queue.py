@@ -66,6 +66,20 @@ async def begun(*tasks: "asyncio.Task[tuple[Vectors, int]]") -> None:
     assert not any(task.done() for task in tasks)
 
 
+async def test_waiting_queries_share_a_batch(queue: ModelQueue, model: ScriptedModel) -> None:
+    """Those of several callers are read at once, the long apart from the short; each gets its own vector."""
+    held = await hold(queue, model)
+    asked = ["3 1", "5 " * 200, "4", "2 2 2"]
+    queries = [asyncio.create_task(queue.embed([text], "query")) for text in asked]
+    await begun(*queries)
+    model.gate.set()
+    _, *answers = await asyncio.gather(held, *queries)
+
+    assert model.batches == [[1000], [4, 3, 2], [5]]
+    assert [vectors[0, 0] for vectors, _ in answers] == [4, 1000, 4, 6]
+    assert [tokens for _, tokens in answers] == [2, 200, 1, 3]
+
+
 async def test_query_overtakes_passages(queue: ModelQueue, model: ScriptedModel) -> None:
     """What came last is answered first after the batch in work."""
     held = await hold(queue, model)

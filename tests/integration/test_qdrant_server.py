@@ -24,8 +24,8 @@ VECTORS = {"dense": models.VectorParams(size=4, distance=models.Distance.COSINE)
 START_SECONDS = 30
 
 
-def command(folder: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", module.__name__, "--path", str(folder), "--port", str(port)]
+def command(folder: Path, port: int, *options: str) -> list[str]:
+    return [sys.executable, "-m", module.__name__, "--path", str(folder), "--port", str(port), *options]
 
 
 def answers(client: httpx.Client, url: str) -> bool:
@@ -36,10 +36,10 @@ def answers(client: httpx.Client, url: str) -> bool:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server that answers, and its URL; killed at the end if it is still there."""
     port = free_port()
-    process = subprocess.Popen(command(folder, port), env=os.environ | {module.KEY_VARIABLE: KEY})
+    process = subprocess.Popen(command(folder, port, *options), env=os.environ | {module.KEY_VARIABLE: KEY})
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + START_SECONDS

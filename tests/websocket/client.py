@@ -45,6 +45,7 @@ class Client:
     answers_pings: bool = True
     is_reading: asyncio.Event = field(factory=asyncio.Event)
     close_code: int | None = None
+    connection_id: str = ""
     _replies: dict[int, asyncio.Future[Frame]] = field(factory=dict)
     _numbers: Any = field(factory=lambda: count(1))
     _news: asyncio.Event = field(factory=asyncio.Event)
@@ -136,4 +137,5 @@ async def connected(url: str, token: str, **options: Any) -> AsyncIterator[Clien
     async with connection(url, **options) as client:
         reply = await client.ask("connect", token=token)
         assert reply["type"] == "connected", reply
+        client.connection_id = reply["connection_id"]
         yield client

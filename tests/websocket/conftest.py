@@ -143,4 +143,3 @@ async def serving(assembly: Assembly) -> AsyncIterator[House]:
         server.should_exit = True
         await task
     await assembly.use_cases.answer_runs.close()
-    await assembly.use_cases.ask_in_room.close()

@@ -10,7 +10,7 @@ from application.ports.models import BlockStarted, TextPart
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from tests.fakes.database import READERS, Reader
-from tests.fakes.models import Pause
+from tests.fakes.models import Pause, stop
 from tests.websocket.client import Client, connected
 from tests.websocket.conftest import House, Person
 
@@ -96,6 +96,45 @@ async def test_what_may_not_be_read_is_not_cited(house: House) -> None:
 
     assert two.of("answer_citation") == []
     assert two.of("answer_delta") == one.of("answer_delta")
+
+
+async def test_who_comes_back_takes_the_answer_up(house: House) -> None:
+    """By the number of deltas that were seen; who names nothing is told the whole text so far, without quotes of
+    documents that they may not read.
+    """
+    ada, bob = await house.person("ada"), await house.invite("bob")
+    await ready(house, Visibility.RESTRICTED)
+    room = str((await house.room()).id)
+    gate = Pause()
+    async with connected(house.url, ada.token) as one, connected(house.url, bob.token) as two:
+        await one.ask("join", room_id=room)
+        await one.ask("ask", room_id=room, client_msg_id=str(uuid4()), content="What is the notice period?")
+        await one.until(ended)
+        [end] = one.of("answer_end")
+        house.assembly.model.script(BlockStarted(), TextPart(text="One. "), gate, TextPart(text="Two."), stop())
+        await one.ask("ask", room_id=room, client_msg_id=str(uuid4()), content="And now?")
+        await one.until(lambda client: client.of("answer_delta")[-1]["text"] == "One. ")
+        running = one.of("answer_delta")[-1]["message_id"]
+        others = await two.ask("join", room_id=room, runs={end["message_id"]: 0, str(uuid4()): 3})
+        await one.ask("leave", room_id=room)
+        own = await one.ask("join", room_id=room, runs={end["message_id"]: 1, running: 1})
+        gate.until.set()
+        await two.until(ended)
+        too_many = await two.refused("join", room_id=str(uuid4()), runs={str(uuid4()): 0 for _ in range(9)})
+
+    deltas = [push["text"] for push in one.of("answer_delta") if push["message_id"] == end["message_id"]]
+    assert others["runs"].keys() == own["runs"].keys() == {end["message_id"], running}
+    whole, rest = (reply["runs"][end["message_id"]] for reply in (others, own))
+    assert (whole["from"], whole["offset"], whole["text"]) == (0, end["offset"], "".join(deltas))
+    assert (rest["from"], rest["text"], rest["status"]) == (1, "".join(deltas[1:]), "complete")
+    assert whole["citations"] == []
+    assert rest["citations"] == [push["citation"] for push in one.of("answer_citation")] != []
+    begun = others["runs"][running]
+    assert (begun["from"], begun["offset"], begun["text"], begun["status"]) == (0, 1, "One. ", "streaming")
+    assert own["runs"][running] == {**begun, "from": 1, "text": ""}
+    assert [push["text"] for push in two.of("answer_delta")] == ["Two."]
+    assert two.of("answer_delta")[0]["offset"] == two.of("answer_end")[0]["offset"] == 2
+    assert too_many == 106
 
 
 async def test_stopping_an_answer(house: House) -> None:

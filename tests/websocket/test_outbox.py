@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from entrypoints.websocket import outbox as outboxes
 from entrypoints.websocket.outbox import MAX_BYTES, MAX_FRAMES, Outbox, Weight
+from entrypoints.websocket.protocol import framed
 
 
 @define(eq=False)
@@ -140,3 +145,39 @@ async def test_after_the_end_nothing_is_written(socket: Socket, outbox: Outbox) 
 
     assert socket.taken == []
     assert outbox.waiting == 0
+
+
+async def test_the_short_way_is_taken_while_it_is_free(socket: Socket) -> None:
+    """What it does not take goes the long way, and nothing overtakes that."""
+    taken: list[str] = []
+    is_free = True
+
+    def write(body: bytes) -> bool:
+        if is_free:
+            taken.append(body.decode())
+        return is_free
+
+    outbox = Outbox(socket.send, socket.overflowed, write)
+    outbox.put(b"1")
+    is_free = False
+    outbox.put(b"2")
+    is_free = True
+    outbox.put(b"3")
+    before = list(taken)
+    socket.gate.set()
+    await outbox.flush(5)
+    outbox.put(b"4")
+
+    assert (before, socket.taken, taken) == (["1"], ["2", "3"], ["1", "4"])
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 300_000])
+def test_frames_of_every_length(size: int) -> None:
+    """A client's library reads what was framed here."""
+    text = b"x" * size
+    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+    protocol.receive_data(framed(text))
+
+    [event] = protocol.events_received()
+    assert isinstance(event, Frame)
+    assert (event.opcode, event.fin, event.data) == (Opcode.TEXT, True, text)

@@ -13,6 +13,7 @@ from domain.workspaces import Visibility
 from tests.fakes.database import ROOMS
 from tests.websocket.client import Client, connected
 from tests.websocket.conftest import House
+from tests.websocket.test_answers import ready
 
 
 async def test_what_one_says_everybody_hears(house: House) -> None:
@@ -79,12 +80,15 @@ async def test_what_cannot_be_recovered_is_paged(house: House) -> None:
         for n in range(7):
             await client.publish(str(room.id), n)
         joined = await client.ask("join", room_id=str(room.id), since={"seq": 3, "epoch": str(uuid4())})
+        await client.ask("leave", room_id=str(room.id))
+        nonsense = await client.ask("join", room_id=str(room.id), since={"seq": 3, "epoch": "of another server"})
         first = await client.ask("history", room_id=str(room.id), after_seq=3, limit=2)
         rest = await client.ask("history", room_id=str(room.id), after_seq=5, limit=1000)
         before = await client.ask("history", room_id=str(room.id), before_seq=4, limit=2)
         latest = await client.ask("history", room_id=str(room.id), limit=1)
 
     assert (joined["recovered"], joined["seq"], joined["epoch"]) == (False, 7, str(room.epoch))
+    assert (nonsense["recovered"], nonsense["seq"]) == (False, 7)
     assert [[event["seq"] for event in page["publications"]] for page in (first, rest, before, latest)] == [
         [4, 5],
         [6, 7],
@@ -123,6 +127,58 @@ async def test_signals_are_told_and_not_kept(house: House) -> None:
     [signal] = two.of("signal")
     assert (signal["name"], signal["data"], signal["sender"]["name"]) == ("typing", {"on": True}, "ada")
     assert history["publications"] == []
+
+
+async def test_progress_of_documents_is_a_signal(house: House) -> None:
+    """In the rooms that may know of the document, while it is read; its end is an event."""
+    ada, room = await house.person("ada"), str((await house.room()).id)
+    async with connected(house.url, ada.token) as client:
+        await client.ask("join", room_id=room)
+        await ready(house, Visibility.RESTRICTED)
+        await ready(house)
+        await client.until(lambda client: client.of("publication"))
+
+    [signal] = client.of("signal")
+    [event] = client.of("publication")
+    assert (signal["name"], signal["sender"]) == ("document.progress", {"id": None, "name": "Reading Room"})
+    assert signal["data"] == {
+        "document_id": event["data"]["document_id"],
+        "title": "notes.txt",
+        "status": "processing",
+        "stage": "parsing",
+        "progress": 0.0,
+    }
+
+
+async def test_history_says_what_retention_took(house: House) -> None:
+    """A page from which something is missing is not whole, and who comes back from before is not recovered."""
+    ada, room = await house.person("ada"), await house.room()
+    room_id = str(room.id)
+    async with connected(house.url, ada.token) as client:
+        for n in range(5):
+            await client.publish(room_id, n)
+        async with house.assembly.begin(None) as work:
+            await work.rooms.forget_events(house.use_cases.ask_in_room.clock.now(), limit=3)
+            await work.commit()
+        house.assembly.live.engine.flush()  # the hot copy lives for a day
+        asked: list[dict[str, Any]] = [
+            {"after_seq": 0},
+            {"after_seq": 2},
+            {"after_seq": 3},
+            {"after_seq": 5},
+            {"before_seq": 6, "limit": 2},
+            {"before_seq": 6, "limit": 3},
+            {"before_seq": 1},
+            {},
+        ]
+        pages = [await client.ask("history", room_id=room_id, **members) for members in asked]
+        old = await client.ask("join", room_id=room_id, since={"seq": 2, "epoch": str(room.epoch)})
+        await client.ask("leave", room_id=room_id)
+        young = await client.ask("join", room_id=room_id, since={"seq": 3, "epoch": str(room.epoch)})
+
+    assert [page["is_whole"] for page in pages] == [False, False, True, True, True, False, True, False]
+    assert (old["recovered"], young["recovered"], young["seq"]) == (False, True, 5)
+    assert [event["seq"] for event in young["publications"]] == [4, 5]
 
 
 async def test_leaving(house: House) -> None:

@@ -1,15 +1,23 @@
 """API keys and invitations."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from adapters.postgres.mapping import api_key_from, api_key_values, invitation_from, invitation_values
 from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import api_keys, invitations, users
+from adapters.postgres.transaction import Prepared
 from domain.api_keys import ApiKey
 from domain.ids import ApiKeyId, InvitationId, WorkspaceId
 from domain.invitations import Invitation
+
+_BY_TOKEN: Final = Prepared.of(
+    select(api_keys)
+    .join(users, users.c.id == api_keys.c.user_id)
+    .where(api_keys.c.token_hash == bindparam("token_hash"), users.c.disabled_at.is_(None))
+)
 
 
 class PostgresApiKeys:
@@ -25,11 +33,7 @@ class PostgresApiKeys:
 
     async def by_token(self, token_hash: bytes) -> ApiKey | None:
         """By the hash of its secret, unless its member is disabled."""
-        row = await self._session.one(
-            select(api_keys)
-            .join(users, users.c.id == api_keys.c.user_id)
-            .where(api_keys.c.token_hash == token_hash, users.c.disabled_at.is_(None))
-        )
+        row = await self._session.first(_BY_TOKEN, token_hash=token_hash)
         return api_key_from(row) if row else None
 
     async def add(self, key: ApiKey) -> None:

@@ -1,7 +1,9 @@
 """Conversations and their messages."""
 
+from typing import Any
+
 from attrs import asdict
-from sqlalchemy import delete, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.answer_tables import conversations, messages
@@ -90,9 +92,9 @@ class PostgresMessages:
         row = await self._session.one(select(messages).where(messages.c.id == message_id))
         return message_from(row) if row else None
 
-    async def add(self, message: Message) -> None:
-        """A new one."""
-        await self._session.execute(insert(messages).values(message_values(message)))
+    async def add(self, *messages_: Message) -> None:
+        """New ones."""
+        await self._session.execute(insert(messages), [message_values(message) for message in messages_])
 
     async def save(self, message: Message) -> bool:
         """The present state, unless the stored one is already over."""
@@ -138,19 +140,22 @@ class PostgresMessages:
 
     async def latest(self, conversation_id: ConversationId) -> Message | None:
         """The youngest message, or None in an empty conversation."""
-        row = await self._session.one(
-            select(messages)
-            .where(messages.c.conversation_id == conversation_id)
-            .order_by(messages.c.created_at.desc(), messages.c.id.desc())
-            .limit(1)
-        )
+        row = await self._session.one(_youngest(conversation_id, *messages.c))
         return message_from(row) if row else None
 
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
         """The message and its ancestors, oldest first, the last `limit` of them."""
+        return await self._thread(messages.c.id == message_id, limit)
+
+    async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
+        """The thread of the youngest message."""
+        youngest = _youngest(conversation_id, messages.c.id).correlate(None).scalar_subquery()
+        return await self._thread(messages.c.id == youngest, limit)
+
+    async def _thread(self, begins: ColumnElement[bool], limit: int) -> list[Message]:
         branch = (
             select(messages.c.id, messages.c.parent_id, literal(1).label("distance"))
-            .where(messages.c.id == message_id)
+            .where(begins)
             .cte("branch", recursive=True)
         )
         branch = branch.union_all(
@@ -162,3 +167,12 @@ class PostgresMessages:
             select(messages).join(branch, messages.c.id == branch.c.id).order_by(branch.c.distance.desc())
         )
         return [message_from(row) for row in rows]
+
+
+def _youngest(conversation_id: ConversationId, *columns: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(*columns)
+        .where(messages.c.conversation_id == conversation_id)
+        .order_by(messages.c.created_at.desc(), messages.c.id.desc())
+        .limit(1)
+    )

@@ -13,7 +13,7 @@ from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
 from application.errors import AlreadyExists
-from application.ports.document_repositories import DocumentQuery, DocumentSort, DocumentState, DocumentTotals
+from application.ports.document_repositories import DocumentQuery, DocumentState, DocumentTotals
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 
@@ -98,9 +98,9 @@ class PostgresDocuments:
         self, workspace_id: WorkspaceId, query: DocumentQuery, *, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """A page in the query's order, ties by id."""
-        key = documents.c.title_key if query.sort is DocumentSort.TITLE else documents.c.created_at
+        key = documents.c.title_key if query.sort.is_by_title else documents.c.created_at
         keys = (key, documents.c.id)
-        descending = query.sort is DocumentSort.NEWEST
+        descending = query.sort.is_descending
         rows = await self._session.all(
             select(documents)
             .where(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, literal, select
+from sqlalchemy import and_, delete, insert, literal, or_, select
 
 from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import chunk_from, chunk_values, page_from, page_values
@@ -129,6 +129,21 @@ class PostgresPassages:
             .limit(limit)
         )
         return [chunk_from(row) for row in rows]
+
+    async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those that stand directly before or after one of them."""
+        near = chunks_table.alias("near")
+        beside = select(chunks_table).join(
+            near,
+            and_(
+                chunks_table.c.document_id == near.c.document_id,
+                chunks_table.c.revision == near.c.revision,
+                chunks_table.c.generation == near.c.generation,
+                or_(chunks_table.c.ordinal == near.c.ordinal - 1, chunks_table.c.ordinal == near.c.ordinal + 1),
+            ),
+        )
+        rows = await self._session.all(beside.where(one_of(near.c.id, [chunk.id for chunk in chunks])))
+        return list({row["id"]: chunk_from(row) for row in rows}.values())  # one may stand between two
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:
         """One page with its text."""

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import RowMapping, Uuid, bindparam, delete, insert, or_, select, text
+from sqlalchemy import RowMapping, Uuid, bindparam, delete, insert, null, or_, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from adapters.postgres.repositories.room_events import append_all, event_from
 from adapters.postgres.room_tables import room_events, room_members, rooms
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import login_sessions, users
@@ -15,7 +17,7 @@ from application.errors import ConcurrentChange
 from application.ports.rooms import Admission, Appended
 from domain.access import Role
 from domain.ids import RoomId, SessionId, UserId, WorkspaceId
-from domain.rooms import EventKind, NewEvent, Room, RoomEvent, Sender
+from domain.rooms import NewEvent, Room, RoomEvent
 from domain.workspaces import Visibility
 
 # One statement: the room's row is held for one round trip, and a rollback takes the number back.
@@ -75,13 +77,17 @@ _ADMITTED: Final = (
 )
 _FORGET: Final = text(
     """
-    DELETE FROM room_events USING (
+    UPDATE room_events SET data = NULL, sender_id = NULL, sender_name = '' FROM (
         SELECT old.room_id, old.seq FROM room_events AS old JOIN rooms ON rooms.id = old.room_id
-        WHERE old.created_at < :before AND old.seq < rooms.last_seq ORDER BY old.created_at LIMIT :most
+        WHERE old.data IS NOT NULL AND old.created_at < :before AND old.seq < rooms.last_seq
+        ORDER BY old.created_at LIMIT :most
     ) AS chosen
     WHERE room_events.room_id = chosen.room_id AND room_events.seq = chosen.seq
     """
 )
+
+
+_KEPT: Final = room_events.c.data.is_not(null())  # SQL's, not JSON's
 
 
 def room_values(room: Room) -> dict[str, Any]:
@@ -109,20 +115,6 @@ def room_from(row: RowMapping) -> Room:
         last_seq=row["last_seq"],
         version=row["version"],
         created_by=row["created_by"],
-        created_at=row["created_at"],
-    )
-
-
-def event_from(row: RowMapping, room_id: RoomId, client_msg_id: Any) -> RoomEvent:
-    """An event from a row that also carries its room's epoch."""
-    return RoomEvent(
-        room_id=room_id,
-        seq=row["seq"],
-        epoch=row["epoch"],
-        kind=EventKind(row["kind"]),
-        sender=Sender(id=row["sender_id"], name=row["sender_name"]),
-        client_msg_id=client_msg_id,
-        data=row["data"],
         created_at=row["created_at"],
     )
 
@@ -224,16 +216,34 @@ class PostgresRooms:
             is_same=row["digest"] == digest,
         )
 
+    async def append_all(self, events: Sequence[NewEvent], *, now: datetime) -> list[Appended | None]:
+        """Several events of any rooms, in one statement."""
+        return await append_all(self._session, events, now=now)
+
+    async def find_event(self, room_id: RoomId, client_msg_id: UUID) -> RoomEvent | None:
+        """The event that was sent under this id."""
+        row = await self._session.one(_kept_events(room_id).where(room_events.c.client_msg_id == client_msg_id))
+        return event_from(row, room_id, client_msg_id) if row else None
+
+    async def known(self, event: NewEvent) -> Appended | None:
+        """Where it stands already."""
+        sent = room_events.c.client_msg_id == event.client_msg_id
+        row = await self._session.one(_events(event.room_id).where(sent))
+        if row is None:
+            return None
+        found = event_from(row, event.room_id, event.client_msg_id)
+        return Appended(event=found, duplicate=True, is_same=row["digest"] == event.digest)
+
     async def events_after(self, room_id: RoomId, seq: int, *, limit: int) -> list[RoomEvent]:
         """In order, from the one after `seq`."""
         events = room_events.c
-        wanted = _events(room_id).where(events.seq > seq).order_by(events.seq).limit(limit)
+        wanted = _kept_events(room_id).where(events.seq > seq).order_by(events.seq).limit(limit)
         return [event_from(row, room_id, row["client_msg_id"]) for row in await self._session.all(wanted)]
 
     async def events_before(self, room_id: RoomId, seq: int, *, limit: int) -> list[RoomEvent]:
         """In order, the last `limit` of those before `seq`."""
         events = room_events.c
-        wanted = _events(room_id).where(events.seq < seq).order_by(events.seq.desc()).limit(limit)
+        wanted = _kept_events(room_id).where(events.seq < seq).order_by(events.seq.desc()).limit(limit)
         found = await self._session.all(wanted)
         return [event_from(row, room_id, row["client_msg_id"]) for row in reversed(found)]
 
@@ -244,7 +254,7 @@ class PostgresRooms:
 
     async def active_since(self, moment: datetime) -> list[Room]:
         """Rooms with an event younger than that."""
-        active = select(room_events.c.room_id).where(room_events.c.created_at > moment)
+        active = select(room_events.c.room_id).where(_KEPT, room_events.c.created_at > moment)
         return [room_from(row) for row in await self._session.all(select(rooms).where(rooms.c.id.in_(active)))]
 
     async def admitted(self, pairs: Sequence[tuple[RoomId, UserId]]) -> list[Admission]:
@@ -273,7 +283,7 @@ class PostgresRooms:
         return frozenset(row["id"] for row in found)
 
     async def forget_events(self, before: datetime, *, limit: int) -> int:
-        """Remove up to `limit` of the events older than that, never a room's youngest."""
+        """Forget up to `limit` of the events older than that, never a room's youngest."""
         return (await self._session.execute(_FORGET, {"before": before, "most": limit})).rowcount
 
     def _seen(self, room: Room) -> Room:
@@ -287,3 +297,7 @@ def _events(room_id: RoomId) -> Any:
         .join(rooms, rooms.c.id == room_events.c.room_id)
         .where(room_events.c.room_id == room_id)
     )
+
+
+def _kept_events(room_id: RoomId) -> Any:
+    return _events(room_id).where(_KEPT)

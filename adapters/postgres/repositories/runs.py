@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from adapters.postgres.answer_tables import answer_runs, messages
-from adapters.postgres.mapping import message_from
+from adapters.postgres.mapping import citation_values, message_from
 from adapters.postgres.session import Session, one_of
-from application.ports.runs import ActiveRuns, Outline
-from domain.conversations import Message
-from domain.ids import MessageId, UserId, WorkspaceId
+from application.ports.runs import ActiveRuns, Draft, Outline
+from domain.conversations import Message, MessageStatus
+from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 _NOW = func.clock_timestamp()
 _WRITING = answer_runs.c.ended_at.is_(None)
+_KEEP_TEXT = (
+    update(messages)
+    .where(messages.c.id == bindparam("of"), messages.c.status == MessageStatus.STREAMING.value)
+    .values(content=bindparam("text"), citations=bindparam("cited"))
+)
+_KEEP_OUTLINE = (
+    update(answer_runs).where(answer_runs.c.message_id == bindparam("of"), _WRITING).values(outline=bindparam("told"))
+)
 
 
 class PostgresRunRecords:
@@ -56,6 +64,19 @@ class PostgresRunRecords:
             update(answer_runs).where(answer_runs.c.message_id == message_id).values(outline=list(outline))
         )
 
+    async def keep(self, drafts: Sequence[Draft]) -> None:
+        """Checkpoints: text, citations and outlines of answers so far; those that are over stay as they are."""
+        if not drafts:
+            return
+        in_order = sorted(drafts, key=lambda draft: draft.message_id)  # rows are always locked in this order
+        texts = [
+            {"of": draft.message_id, "text": draft.content, "cited": [citation_values(one) for one in draft.citations]}
+            for draft in in_order
+        ]
+        outlines = [{"of": draft.message_id, "told": list(draft.outline)} for draft in in_order]
+        await self._session.execute(_KEEP_TEXT, texts)
+        await self._session.execute(_KEEP_OUTLINE, outlines)
+
     async def outline(self, message_id: MessageId) -> Outline | None:
         """What was noted last."""
         row = await self._session.one(select(answer_runs.c.outline).where(answer_runs.c.message_id == message_id))
@@ -86,6 +107,16 @@ class PostgresRunRecords:
             .with_for_update()
         )
         return row is not None
+
+    async def written_in(self, conversation_id: ConversationId) -> list[Message]:
+        """The conversation's answers that are being written now."""
+        rows = await self._session.all(
+            select(messages)
+            .join(answer_runs, answer_runs.c.message_id == messages.c.id)
+            .where(_WRITING, messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.created_at, messages.c.id)
+        )
+        return [message_from(row) for row in rows]
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
         """How many are being written now."""

@@ -1,18 +1,33 @@
 """People and their login sessions."""
 
-from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, union, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, union, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import session_from, session_values, user_from, user_values
 from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import UQ_USERS_EMAIL, login_sessions, spent_tokens, users
+from adapters.postgres.transaction import Prepared
 from application.errors import AlreadyExists
 from domain.ids import SessionId, UserId
 from domain.users import LoginSession, User
+
+_BY_ID: Final = Prepared.of(select(users).where(users.c.id == bindparam("id")))
+_BY_EMAIL: Final = Prepared.of(select(users).where(users.c.email == bindparam("email")))
+_LIVE: Final = Prepared.of(
+    select(login_sessions.c.id)
+    .join(users, users.c.id == login_sessions.c.user_id)
+    .where(
+        login_sessions.c.id == bindparam("id"),
+        login_sessions.c.user_id == bindparam("user_id"),
+        login_sessions.c.revoked_at.is_(None),
+        login_sessions.c.expires_at > bindparam("now"),
+        users.c.disabled_at.is_(None),
+    )
+)
 
 
 class PostgresUsers:
@@ -23,7 +38,7 @@ class PostgresUsers:
 
     async def get(self, user_id: UserId) -> User | None:
         """By id."""
-        row = await self._session.one(select(users).where(users.c.id == user_id))
+        row = await self._session.first(_BY_ID, id=user_id)
         return user_from(row) if row else None
 
     async def lock(self, user_id: UserId) -> User | None:
@@ -33,7 +48,7 @@ class PostgresUsers:
 
     async def by_email(self, email: str) -> User | None:
         """By normalised e-mail."""
-        row = await self._session.one(select(users).where(users.c.email == email))
+        row = await self._session.first(_BY_EMAIL, email=email)
         return user_from(row) if row else None
 
     async def add(self, user: User) -> None:
@@ -63,22 +78,12 @@ class PostgresLoginSessions:
 
     async def get(self, session_id: SessionId) -> LoginSession | None:
         """By id, revoked and expired ones too."""
-        row = await self._session.one(_with_spent().where(login_sessions.c.id == session_id))
+        row = await self._session.one(select(login_sessions).where(login_sessions.c.id == session_id))
         return session_from(row) if row else None
 
     async def is_live(self, session_id: SessionId, user_id: UserId, *, now: datetime) -> bool:
         """Whether it is this user's and both are good."""
-        row = await self._session.one(
-            select(login_sessions.c.id)
-            .join(users, users.c.id == login_sessions.c.user_id)
-            .where(
-                login_sessions.c.id == session_id,
-                login_sessions.c.user_id == user_id,
-                login_sessions.c.revoked_at.is_(None),
-                login_sessions.c.expires_at > now,
-                users.c.disabled_at.is_(None),
-            )
-        )
+        row = await self._session.first(_LIVE, id=session_id, user_id=user_id, now=now)
         return row is not None
 
     async def by_token(self, token_hash: bytes) -> LoginSession | None:
@@ -99,27 +104,34 @@ class PostgresLoginSessions:
         await self._session.execute(
             select(login_sessions.c.id).where(login_sessions.c.id == identifier).with_for_update()
         )
-        return await self.get(SessionId(identifier))
+        row = await self._session.one(
+            select(login_sessions, spent_tokens.c.spent_at)
+            .outerjoin(
+                spent_tokens,
+                and_(spent_tokens.c.session_id == login_sessions.c.id, spent_tokens.c.token_hash == token_hash),
+            )
+            .where(login_sessions.c.id == identifier)
+        )
+        if row is None:
+            return None
+        return session_from(row, spent={token_hash: row["spent_at"]} if row["spent_at"] else None)
 
     async def add(self, session: LoginSession) -> None:
         """A new one."""
         await self._session.execute(insert(login_sessions).values(session_values(session)))
-        await self._spend(session.id, tuple(session.spent))
+        await self._spend(session)
 
     async def save(self, session: LoginSession) -> None:
-        """The present state, spent tokens included."""
+        """The present state, and spent tokens that are new."""
         await self._session.execute(
             update(login_sessions).where(login_sessions.c.id == session.id).values(session_values(session))
         )
-        known = await self._session.all(
-            select(spent_tokens.c.token_hash).where(spent_tokens.c.session_id == session.id)
-        )
-        await self._spend(session.id, tuple(session.spent - {row["token_hash"] for row in known}))
+        await self._spend(session)
 
     async def of_user(self, user_id: UserId, *, now: datetime) -> list[LoginSession]:
         """Live ones, newest first."""
         rows = await self._session.all(
-            _with_spent()
+            select(login_sessions)
             .where(
                 login_sessions.c.user_id == user_id,
                 login_sessions.c.revoked_at.is_(None),
@@ -153,14 +165,34 @@ class PostgresLoginSessions:
         )
         return [SessionId(row["id"]) for row in rows]
 
-    async def _spend(self, session_id: SessionId, hashes: Sequence[bytes]) -> None:
-        if hashes:
+    async def forget(self, *, before: datetime, keep: int) -> None:
+        """What nobody can use or misuse any more."""
+        over = or_(login_sessions.c.revoked_at < before, login_sessions.c.expires_at < before)
+        await self._session.execute(delete(login_sessions).where(over))
+        await self._session.execute(delete(spent_tokens).where(spent_tokens.c.spent_at < before))
+        full = (
+            select(spent_tokens.c.session_id).group_by(spent_tokens.c.session_id).having(func.count() > keep).subquery()
+        )
+        place = func.row_number().over(partition_by=spent_tokens.c.session_id, order_by=spent_tokens.c.spent_at.desc())
+        ranked = (
+            select(spent_tokens.c.token_hash, spent_tokens.c.session_id, place.label("place"))
+            .where(spent_tokens.c.session_id.in_(select(full.c.session_id)))
+            .subquery()
+        )
+        await self._session.execute(
+            delete(spent_tokens).where(
+                spent_tokens.c.session_id == ranked.c.session_id,
+                spent_tokens.c.token_hash == ranked.c.token_hash,
+                ranked.c.place > keep,
+            )
+        )
+
+    async def _spend(self, session: LoginSession) -> None:
+        if session.spent:
             await self._session.execute(
                 postgresql.insert(spent_tokens).on_conflict_do_nothing(),
-                [{"token_hash": token_hash, "session_id": session_id} for token_hash in hashes],
+                [
+                    {"token_hash": token_hash, "session_id": session.id, "spent_at": spent_at}
+                    for token_hash, spent_at in session.spent.items()
+                ],
             )
-
-
-def _with_spent() -> Select[tuple[object, ...]]:
-    spent = select(spent_tokens.c.token_hash).where(spent_tokens.c.session_id == login_sessions.c.id)
-    return select(login_sessions, func.array(spent.scalar_subquery()).label("spent"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Select, Text, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, Text, bindparam, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.answer_tables import conversations
@@ -26,11 +26,42 @@ from adapters.postgres.tables import (
     users,
     workspaces,
 )
+from adapters.postgres.transaction import Prepared
 from application.errors import AlreadyExists
 from application.ports.repositories import Member, OwnedWorkspace, WorkspaceOfUser
 from domain.access import Role
 from domain.ids import CollectionId, UserId, WorkspaceId
 from domain.workspaces import Collection, Membership, Visibility, Workspace
+
+_BY_ID: Final = Prepared.of(select(workspaces).where(workspaces.c.id == bindparam("id")))
+_OF_USER: Final = Prepared.of(
+    select(workspaces, memberships.c.role)
+    .join(memberships, memberships.c.workspace_id == workspaces.c.id)
+    .where(memberships.c.user_id == bindparam("user_id"))
+    .order_by(memberships.c.joined_at, workspaces.c.id)
+)
+_MEMBERSHIP: Final = Prepared.of(
+    select(memberships).where(
+        memberships.c.workspace_id == bindparam("workspace_id"), memberships.c.user_id == bindparam("user_id")
+    )
+)
+_ALL_COLLECTIONS: Final = Prepared.of(
+    select(collections.c.id).where(collections.c.workspace_id == bindparam("workspace_id"))
+)
+_READABLE_COLLECTIONS: Final = Prepared.of(
+    select(collections.c.id).where(
+        collections.c.workspace_id == bindparam("workspace_id"),
+        or_(
+            collections.c.visibility == Visibility.WORKSPACE.value,
+            collections.c.id.in_(
+                select(collection_members.c.collection_id).where(
+                    collection_members.c.workspace_id == bindparam("workspace_id"),
+                    collection_members.c.user_id == bindparam("user_id"),
+                )
+            ),
+        ),
+    )
+)
 
 _NAMED: Final = 100  # workspaces of one name that are worth telling
 _PORTION: Final = 200  # documents, with all their chunks, or conversations, with all their messages
@@ -44,7 +75,7 @@ class PostgresWorkspaces:
 
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         """By id."""
-        row = await self._session.one(select(workspaces).where(workspaces.c.id == workspace_id))
+        row = await self._session.first(_BY_ID, id=workspace_id)
         return self._seen(workspace_from(row)) if row else None
 
     async def add(self, workspace: Workspace) -> None:
@@ -58,12 +89,7 @@ class PostgresWorkspaces:
 
     async def of_user(self, user_id: UserId) -> list[WorkspaceOfUser]:
         """All they belong to, oldest membership first."""
-        rows = await self._session.all(
-            select(workspaces, memberships.c.role)
-            .join(memberships, memberships.c.workspace_id == workspaces.c.id)
-            .where(memberships.c.user_id == user_id)
-            .order_by(memberships.c.joined_at, workspaces.c.id)
-        )
+        rows = await self._session.rows(_OF_USER, user_id=user_id)
         return [WorkspaceOfUser(workspace=self._seen(workspace_from(row)), role=Role(row["role"])) for row in rows]
 
     async def owned(self, *, limit: int = 1000) -> list[OwnedWorkspace]:
@@ -90,9 +116,7 @@ class PostgresWorkspaces:
 
     async def membership(self, workspace_id: WorkspaceId, user_id: UserId) -> Membership | None:
         """Their place in it."""
-        row = await self._session.one(
-            select(memberships).where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
-        )
+        row = await self._session.first(_MEMBERSHIP, workspace_id=workspace_id, user_id=user_id)
         return membership_from(row) if row else None
 
     async def add_member(self, membership: Membership) -> None:
@@ -261,15 +285,9 @@ class PostgresCollections:
 
     async def readable_by(self, workspace_id: WorkspaceId, user_id: UserId, role: Role) -> frozenset[CollectionId]:
         """All open ones, and the restricted ones that list the user; every one for admins and owners."""
-        readable = select(collections.c.id).where(collections.c.workspace_id == workspace_id)
-        if role < Role.ADMIN:
-            listed = select(collection_members.c.collection_id).where(
-                collection_members.c.workspace_id == workspace_id, collection_members.c.user_id == user_id
-            )
-            readable = readable.where(
-                or_(collections.c.visibility == Visibility.WORKSPACE.value, collections.c.id.in_(listed))
-            )
-        return frozenset(row["id"] for row in await self._session.all(readable))
+        readable = _ALL_COLLECTIONS if role >= Role.ADMIN else _READABLE_COLLECTIONS
+        rows = await self._session.rows(readable, workspace_id=workspace_id, user_id=user_id)
+        return frozenset(row["id"] for row in rows)
 
     async def let_read(self, collection: Collection, user_id: UserId) -> None:
         """List a member for it."""

@@ -14,8 +14,13 @@ from adapters.embedded.qdrant_translate import Unsupported, member, only, option
 DEFAULT_DATATYPE = edge.VectorStorageDatatype.Turbo16
 
 
-def edge_config(body: models.CreateCollection, optimizers: edge.EdgeOptimizersConfig) -> edge.EdgeConfig:
-    """How the shard of a new collection is made. A shard is one; numbers of shards or replicas above 1 are refused."""
+def edge_config(
+    body: models.CreateCollection, optimizers: edge.EdgeOptimizersConfig, *, hnsw: edge.HnswIndexConfig | None = None
+) -> edge.EdgeConfig:
+    """How the shard of a collection is made. A shard is one; numbers of shards or replicas above 1 are refused.
+
+    `hnsw`: of graphs where the collection says nothing itself.
+    """
     only(
         body,
         *("vectors", "sparse_vectors", "on_disk_payload", "hnsw_config", "quantization_config"),
@@ -29,7 +34,7 @@ def edge_config(body: models.CreateCollection, optimizers: edge.EdgeOptimizersCo
         vectors={name: _vector_params(each) for name, each in vectors.items()},
         sparse_vectors={name: _sparse_params(each) for name, each in (body.sparse_vectors or {}).items()},
         on_disk_payload=body.on_disk_payload,
-        hnsw_config=_hnsw(body.hnsw_config),
+        hnsw_config=_hnsw(body.hnsw_config) or hnsw,
         quantization_config=_quantization(body.quantization_config),
         optimizers=optimizers,
     )

@@ -1,0 +1,217 @@
+"""One collection of the embedded Qdrant engine: its live shard, and the folder that says which one that is.
+
+::
+
+    NAME/collection.json   the request that made it; written last, removed first
+    NAME/live.json         the folder of the live shard and how well it is indexed; replaced as a whole
+    NAME/shard*/           Edge's own files; a folder that live.json does not name is left over, and is removed
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import qdrant_edge as edge
+from attrs import asdict, define, evolve, field, frozen
+from qdrant_client.http import models
+
+from adapters.embedded.qdrant_config import edge_config
+from adapters.embedded.qdrant_journal import Journal
+from adapters.embedded.qdrant_translate import Unsupported
+from adapters.embedded.qdrant_updates import Change
+
+FIRST_SHARD = "shard"
+_MANY_REMOVED = 1000  # points below which their space is not worth a rebuild, as in Edge
+_SHARE = 4  # rebuilt when a fourth of the points is without a graph, or was removed
+
+
+class EngineFailed(Exception):
+    """Edge refused or failed an operation that was well formed."""
+
+
+class NoCollection(Exception):
+    """There is no collection or alias of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Not found: Collection `{name}` doesn't exist!")
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Edge's errors, and panics of its Rust code, as `EngineFailed`."""
+    try:
+        yield
+    except (Unsupported, NoCollection, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic is a BaseException
+        text = str(error).splitlines()
+        raise EngineFailed(text[0] if text else type(error).__name__) from error
+
+
+def never_in_process() -> edge.EdgeOptimizersConfig:
+    """For shards that answer: `optimize()` holds the interpreter while it runs, so it is for another process."""
+    return edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=10**9)
+
+
+@frozen
+class Live:
+    """Which shard is live, and what its last rebuild left."""
+
+    shard: str = FIRST_SHARD  # its folder
+    unindexed: int = 0  # points that the rebuild left without a graph
+    removed: int = 0  # points since then, whose space is not reclaimed
+
+
+@define(eq=False)
+class Collection:
+    """An open shard with the request that made it. Used by one thread."""
+
+    name: str
+    made_by: models.CreateCollection
+    folder: Path
+    shard: edge.EdgeShard
+    live: Live = field(factory=Live)
+    rebuilding: asyncio.Task[None] | None = None
+    turn: asyncio.Lock = field(factory=asyncio.Lock)  # held by who writes, and by who needs that nobody does
+    journal: Journal | None = None  # of what is written while a rebuild is under way
+    _unflushed: bool = False  # updates stand in the log only; they survive the death of the process
+    _recorded: int = 0  # of `live.removed`, as live.json has it
+
+    @classmethod
+    def create(cls, folder: Path, body: models.CreateCollection) -> "Collection":
+        """Make its folder. Raises Unsupported, EngineFailed; then nothing is left."""
+        config = edge_config(body, never_in_process())
+        path = folder / FIRST_SHARD
+        path.mkdir(parents=True)
+        try:
+            with engine_errors():
+                shard = edge.EdgeShard.create(str(path), config)
+        except EngineFailed:
+            shutil.rmtree(folder)
+            raise
+        replace_file(folder / "collection.json", body.model_dump_json(exclude_unset=True))
+        return cls(folder.name, body, folder, shard)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Collection":
+        """Open what is there. Raises EngineFailed, ValueError, OSError for what is damaged."""
+        made_by = models.CreateCollection.model_validate_json((folder / "collection.json").read_bytes())
+        live = Live()
+        with suppress(FileNotFoundError):
+            live = Live(**json.loads((folder / "live.json").read_bytes()))
+        for path in folder.glob(f"{FIRST_SHARD}*"):
+            if path.name != live.shard:
+                shutil.rmtree(path)
+        shard = open_shard(folder / live.shard, made_by)
+        return cls(folder.name, made_by, folder, shard, live, recorded=live.removed)
+
+    async def write(self, change: Change) -> int:
+        """Apply and log it; how many operations it was. On return it survives the process.
+
+        Raises Unsupported before anything is done, EngineFailed for what Edge refuses.
+        """
+        operations = change.operations()
+        async with self.turn:
+            removes = change.kind in {"delete", "batch"}
+            before = self._count() if removes else 0
+            try:
+                for operation in operations:
+                    with engine_errors():
+                        self.shard.update(operation)
+            finally:  # of several that fail midway the first are done
+                self._unflushed = True
+                self._note(change)
+            if removes:
+                self.live = evolve(self.live, removed=self.live.removed + max(0, before - self._count()))
+        return len(operations)
+
+    def _note(self, change: Change) -> None:
+        """For the rebuild under way. It cannot go on without: where the disk is full it is given up."""
+        if self.journal is not None:
+            try:
+                self.journal.append(change)
+            except OSError:
+                self.journal.close()
+                self.journal = None
+
+    def flush(self) -> None:
+        """Write segments to disk, so that the log can be cut; without changes: nothing."""
+        if self._unflushed:
+            with engine_errors():
+                self.shard.flush()
+            self._unflushed = False
+            if self.live.removed > self._recorded + _MANY_REMOVED:
+                self.switch(self.shard, self.live)
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        with engine_errors():
+            self.flush()
+            self.shard.close()
+
+    def switch(self, shard: edge.EdgeShard, live: Live) -> None:
+        """From now on, and after a restart, this is the shard."""
+        replace_file(self.folder / "live.json", json.dumps(asdict(live)))
+        self.shard, self.live, self._recorded = shard, live, live.removed
+
+    def wants_graph(self, graph_from: int) -> bool:
+        """Whether it has so many points that exact scans take long; 0: never."""
+        return 0 < graph_from <= self._count()
+
+    def wants_rebuild(self, graph_from: int) -> bool:
+        """Whether many points are without a graph, or take space though they were removed."""
+        points = self._count()
+        removed = self.live.removed > max(_MANY_REMOVED, points // _SHARE)
+        fresh = unindexed(self.shard, self.made_by) - self.live.unindexed
+        return removed or (self.wants_graph(graph_from) and fresh >= max(graph_from, points // _SHARE))
+
+    def _count(self) -> int:
+        with engine_errors():
+            return self.shard.info().points_count
+
+
+def open_shard(path: Path, made_by: models.CreateCollection) -> edge.EdgeShard:
+    """A shard that is there. Edge reads all that it keeps in memory, and holds the interpreter meanwhile.
+
+    It reads maps page by page in no order, so the kernel is asked to read the files in order before.
+    """
+    for file in path.glob("segments/**/*"):
+        if sys.platform == "linux" and file.is_file():
+            with file.open("rb") as content:
+                os.posix_fadvise(content.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    with engine_errors():
+        return edge.EdgeShard.load(str(path), edge_config(made_by, never_in_process()))
+
+
+def unindexed(shard: edge.EdgeShard, made_by: models.CreateCollection) -> int:
+    """Points whose dense vectors are in no graph. Edge counts indexed vectors; sparse ones always are."""
+    dense = len(made_by.vectors) if isinstance(made_by.vectors, dict) else int(made_by.vectors is not None)
+    with engine_errors():
+        info = shard.info()
+    missing = info.points_count * (dense + len(made_by.sparse_vectors or {})) - info.indexed_vectors_count
+    return max(0, missing) // max(1, dense)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file as a whole, or not at all."""
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Its names reach the disk."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,17 @@
+"""JSON answers, written ten times as fast as by the standard library."""
+
+from typing import Any
+
+import msgspec
+from starlette import responses
+
+
+class JSONResponse(responses.JSONResponse):
+    """As Starlette's, of plain JSON values."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        try:
+            return msgspec.json.encode(content)
+        except (OverflowError, TypeError):  # integers of more than 64 bits
+            return super().render(content)
