@@ -63,18 +63,22 @@ class Transaction:
     @classmethod
     async def begin(cls, engine: AsyncEngine, opening: str) -> "Transaction":
         """`opening` is a text of statements that begins with BEGIN. Connections that died in the pool are replaced."""
+        old = engine.pool.checkedin()  # type: ignore[attr-defined]
         while True:
-            may_be_old = engine.pool.checkedin() > 0  # type: ignore[attr-defined]
             pooled = await engine.raw_connection()
             driver: Any = pooled.driver_connection
             made = cls(engine, opening, pooled, driver)
             try:
                 made._set_autocommit(on=True)  # SQLAlchemy begins and ends nothing by itself
                 await driver.execute(opening)
-            except _GONE as error:
-                pooled.invalidate(error)
-                if not may_be_old:
+            except Exception as error:
+                if not isinstance(error, _GONE) and not driver.is_closed():
+                    await made.close(error)
                     raise
+                pooled.invalidate(error)
+                if old <= 0:
+                    raise
+                old -= 1
             except BaseException as error:
                 await made.close(error)
                 raise
