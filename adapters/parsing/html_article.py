@@ -8,6 +8,7 @@ from adapters.parsing.html_blocks import Piece
 from domain.passages import BlockKind
 
 MIN_SHARE: Final = 0.1  # of the visible text without menus: an article finder that keeps less has lost too much
+MIN_WORDS: Final = 30  # of an article: a form or a receipt has none, and the finder takes one of its tables for it
 _WHOLE: Final = 0.85  # of the visible text: nothing worth leaving out
 _SHINGLE: Final = 3  # words
 _KEPT_SHARE: Final = 0.5  # of a block's shingles that the article has
@@ -32,7 +33,7 @@ def content(pieces: Sequence[Piece], article: str) -> list[Piece]:
     words = _words(article)
     total = sum(len(_words(piece.text)) for piece in pieces)
     told = sum(len(_words(piece.text)) for piece in pieces if not piece.is_around)
-    if not MIN_SHARE * told <= len(words) <= _WHOLE * total:
+    if not max(MIN_SHARE * told, MIN_WORDS) <= len(words) <= _WHOLE * total:
         return list(pieces)
     known = set(_shingles(words)) | {(word,) for word in words}
     kept: list[Piece] = []
