@@ -43,6 +43,6 @@ class ProcessLimiter(Limiter):
         over = before + max(charge.cost, 1) * interval - window - now
         if over > 1e-9:  # noqa: PLR2004 what floats lose on seconds
             return Standing(charge=charge, allowed=False, remaining=0, reset=before - now, retry_after=over)
-        reset = before + charge.cost * interval - now
+        reset = (before - now) + charge.cost * interval  # exact where nothing was spent
         left = int((window - reset) / interval + 1e-6)
         return Standing(charge=charge, allowed=True, remaining=left, reset=reset, retry_after=0)

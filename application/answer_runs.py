@@ -28,8 +28,8 @@ CHECKPOINT_EVERY: Final = 2.0  # seconds
 BEAT_EVERY: Final = 1.0  # seconds; also the longest time until a cancel from another process is seen
 LEASE: Final = timedelta(seconds=10)  # without a beat for so long, a writer counts as dead
 COPY_EVERY: Final = 0.02  # seconds between two writes to the log of a run, at least
-COPY_SHARE: Final = 0.001  # seconds more for each run of this process, so that many runs write larger pieces
-COPY_LATEST: Final = 0.2  # seconds, however many there are
+COPY_SHARE: Final = 0.002  # seconds more for each run of this process, so that many runs write larger pieces
+COPY_LATEST: Final = 0.4  # seconds, however many there are
 COPY_TIMEOUT: Final = 2.0  # seconds for one write to the log
 COPY_PATIENCE: Final = 60.0  # seconds after the end of a run during which a log that is down is tried again
 CLOSE_PATIENCE: Final = 2.0  # seconds that the log has when the process stops
@@ -164,10 +164,14 @@ class AnswerRuns:
     async def _keep(self) -> None:
         """Checkpoints of all that grew, in one transaction; a database that is slow or away slows nothing."""
         grown = [run for key, run in self._runs.items() if key in self._tasks and len(run.events) > run.kept]
-        told = [len(run.events) for run in grown]
+        told, drafts = [], []
+        for run in grown:
+            told.append(len(run.events))
+            drafts.append(draft_of(run.message_id, run.events))
+            await asyncio.sleep(0)  # readers are told in between
         try:
             async with self.begin(None) as work:
-                await work.runs.keep([draft_of(run.message_id, run.events) for run in grown])
+                await work.runs.keep(drafts)
                 await work.commit()
         except ApplicationError as error:
             self.report.warning("checkpoint_missed", answers=len(grown), error=error.slug)

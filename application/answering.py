@@ -37,8 +37,8 @@ from domain.ids import ChunkId
 
 FLUSH_INTERVAL: Final = 0.04  # seconds
 EASY: Final = 50  # answers that one process writes at once without telling them in larger pieces
-FLUSH_SHARE: Final = 0.0007  # seconds more for each answer beyond these
-FLUSH_LATEST: Final = 0.15  # seconds, however many there are
+FLUSH_SHARE: Final = 0.0005  # seconds more for each answer beyond these
+FLUSH_LATEST: Final = 0.12  # seconds, however many there are
 MAX_ROUNDS: Final = 4  # times that the model may search again
 MAX_QUERY: Final = 1000  # characters of what the model searches for
 TOO_LARGE: Final = "model_request_too_large"

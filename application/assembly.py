@@ -65,7 +65,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     generations = Generations(begin, ports.indexes)
-    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log)
+    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log, reranker=ports.reranker)
     access = ConversationAccess((rooms_answers.is_theirs,))
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     chronicle = rooms_chronicle.RoomChronicle(record=record)

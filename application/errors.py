@@ -9,6 +9,7 @@
     │   ├── VectorsUnavailable
     │   ├── EmbedderUnavailable
     │   ├── HasherBusy              more passwords wait to be compared than anybody would wait for
+    │   ├── RerankerUnavailable     searches go on without it
     │   ├── FilesUnavailable        also: the disk is full
     │   └── ModelUnavailable        the language model's provider; `llm_unavailable`
     ├── SchemaOutdated              the database is not at this version's schema: run `readingroom migrate`
@@ -69,6 +70,12 @@ class HasherBusy(Unavailable):
     """More passwords wait to be hashed than can be in a few seconds."""
 
     code = "too_busy"
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker cannot be reached, is being loaded, or took too long."""
+
+    code = "reranker_unavailable"
 
 
 class FilesUnavailable(Unavailable):

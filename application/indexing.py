@@ -108,7 +108,7 @@ def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[floa
         ordinal=chunk.ordinal,
         collection_id=document.collection_id,
         text=chunk.text_to_embed,
-        around=around,
+        around=f"{document.title}\n{around}",
         dense=dense,
         language=document.language,
         media_type=document.media_type,

@@ -7,11 +7,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from application.errors import EmbedderUnavailable
+from application.errors import EmbedderUnavailable, RerankerUnavailable
 from application.generations import Generations
 from application.ports.document_repositories import LivePassage
 from application.ports.embedding import Vector
 from application.ports.generations import Index
+from application.ports.reranking import Reranker
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import PassageFilter, VectorHit, VectorQuery
@@ -28,6 +29,9 @@ MAX_QUERY_LENGTH: Final = 10_000
 MAX_LIMIT: Final = 100
 ROUNDS: Final = 4  # how often more is asked for when hits fall away
 WITH_PHRASES: Final = 200  # hits that are looked through for a phrase, at first
+RERANKED: Final = 50  # passages that a reranker reads, or as many as are asked for
+
+_Found = list[tuple[VectorHit, LivePassage]]
 
 
 @frozen(kw_only=True)
@@ -49,6 +53,7 @@ class SearchOutcome:
 
     passages: tuple[Passage, ...]
     mode: SearchMode
+    reranked: bool = False
 
 
 @frozen(kw_only=True)
@@ -60,11 +65,14 @@ class SearchPassages:
     - Of passages that say the same the best is shown once.
     - Question and passages are compared by one generation of the index, whatever takes its place meanwhile.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
+    - With `rerank` the best passages are read once more, each beside the query, and put into a new order; `reranked`
+      says whether that was done. Without a reranker, or when it is down or late, the order stays.
     """
 
     begin: UnitOfWorkFactory
     generations: Generations
     log: Log
+    reranker: Reranker | None = None
 
     async def __call__(
         self,
@@ -75,6 +83,7 @@ class SearchPassages:
         limit: int = 10,
         filters: SearchFilters | None = None,
         max_per_document: int | None = None,
+        rerank: bool = False,
     ) -> SearchOutcome:
         """At most `limit` passages; `InvalidInput` for an empty query or one of more than 10,000 characters."""
         actor.require(Action.SEARCH)
@@ -101,7 +110,10 @@ class SearchPassages:
             filter=_narrowed(actor, filters or SearchFilters()),
             limit=limit,
         )
-        found = await self._gather(actor, index, question, limit=limit, per_document=max_per_document)
+        reranker = self.reranker if rerank else None
+        read = limit if reranker is None else max(limit, RERANKED)
+        found = await self._gather(actor, index, question, limit=read, per_document=max_per_document)
+        anew = None if reranker is None else await self._reranked(reranker, words, found)
         return SearchOutcome(
             passages=tuple(
                 Passage(
@@ -110,14 +122,25 @@ class SearchPassages:
                     score=hit.score,
                     highlights=highlights(live.chunk.text, words),
                 )
-                for hit, live in found
+                for hit, live in (found if anew is None else anew)[:limit]
             ),
             mode=mode,
+            reranked=anew is not None,
         )
+
+    async def _reranked(self, reranker: Reranker, words: str, found: _Found) -> _Found | None:
+        """The same in the reranker's order and with its scores; None when it does not answer."""
+        try:
+            scores = await reranker.scores(words, [live.chunk.text_to_embed for _, live in found])
+        except RerankerUnavailable as error:
+            self.log.warning("search_without_reranker", reason=error.message)
+            return None
+        scored = [(evolve(hit, score=score), live) for (hit, live), score in zip(found, scores, strict=True)]
+        return sorted(scored, key=lambda each: each[0].score, reverse=True)
 
     async def _gather(
         self, actor: Actor, index: Index, question: VectorQuery, *, limit: int, per_document: int | None
-    ) -> list[tuple[VectorHit, LivePassage]]:
+    ) -> _Found:
         """Ask for some more than needed, drop what is stale or too much of one document, ask wider if short."""
         wanted = phrases(question.text)
         asked = limit + 10 if per_document is None else limit * 5 + 10
@@ -149,11 +172,11 @@ def _narrowed(actor: Actor, filters: SearchFilters) -> PassageFilter:
 
 def _kept(
     found: Iterable[tuple[VectorHit, LivePassage]], wanted: tuple[str, ...], per_document: int | None, limit: int
-) -> list[tuple[VectorHit, LivePassage]]:
+) -> _Found:
     """The first `limit` that hold the phrases, are not too many of one document, and do not say the same again."""
     taken: Counter[DocumentId] = Counter()
     shown: list[Fingerprint] = []
-    kept: list[tuple[VectorHit, LivePassage]] = []
+    kept: _Found = []
     for hit, passage in found:
         if len(kept) == limit:
             break

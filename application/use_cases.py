@@ -61,6 +61,7 @@ from application.ports.models import AnswerModel
 from application.ports.news import DocumentNews
 from application.ports.parsing import MediaTypes, Parser
 from application.ports.presence import Presence
+from application.ports.reranking import Reranker
 from application.ports.runs import RunLog
 from application.ports.security import PasswordHasher, Seal, Tokens
 from application.ports.system import Clock, Ids, Log
@@ -80,6 +81,7 @@ class Ports:
     parser: Parser
     languages: LanguageDetector
     indexes: Indexes
+    reranker: Reranker | None = None
     model: AnswerModel
     run_log: RunLog
     news: DocumentNews

@@ -2,8 +2,9 @@
 
     python -m benchmarks.parsing FOLDER [--recognize] [--keep RESULTS.json]
 
-`FOLDER` holds `pdf/{files,poppler-text,human-checked}` and `html/{files,truth.jsonl}`, as far as they are there:
-texts of the same stem, of pdftotext or typed by people, and lines of JSON with `file` and `article_body`.
+`FOLDER` holds `pdf/{files,poppler-text,human-checked}`, `html/{files,truth.jsonl}` and `office/{files,pandoc-text}`, as
+far as they are there: texts of the same stem, of pdftotext or typed by people, lines of JSON with `file` and
+`article_body`, and texts of the same name, of pandoc.
 Everything goes through the sandbox, one file after the other. Similarity is the F1 of the words (how much is
 there) and of runs of four words (whether it is in the same order); both 0 to 1, for texts without any 1.
 Headers and footers that run through a document are left out of ours on purpose, which costs a few hundredths.
@@ -32,6 +33,7 @@ from application.errors import ParsingFailed
 
 _WORD: Final = re.compile(r"\w+")
 _RUN: Final = 4
+KINDS: Final = ("pdf", "html", "office")
 _HYPHEN: Final = re.compile(r"(?<=\w)[-\u00ad]\n(?=\w)")
 
 
@@ -66,11 +68,11 @@ def _runs(text: str, size: int) -> Counter[tuple[str, ...]]:
 
 
 async def measured(folder: Path, *, recognize: bool) -> list[Reading]:
-    """Every file below the folder's `pdf` and `html`, in order of their names."""
+    """Every file below the folder's `pdf`, `html` and `office`, in order of their names."""
     truths = {str(line["file"]): str(line["article_body"]) for line in _lines(folder / "html" / "truth.jsonl")}
     parser, types = SandboxedParser(limits=Limits(recognize=recognize), concurrency=1), ContentTypes()
     readings: list[Reading] = []
-    for path in sorted((*(folder / "pdf" / "files").glob("*"), *(folder / "html" / "files").glob("*"))):
+    for path in sorted(path for kind in KINDS for path in (folder / kind / "files").glob("*")):
         with path.open("rb") as file:
             media_type = types.detect(file.read(HEAD), path.name).media_type
         against, theirs = _other(path, truths)
@@ -102,10 +104,14 @@ async def measured(folder: Path, *, recognize: bool) -> list[Reading]:
 def _other(path: Path, truths: dict[str, str]) -> tuple[str | None, str | None]:
     if (truth := truths.get(f"files/{path.name}")) is not None:
         return "people", truth
-    for name, folder in (("people", "human-checked"), ("poppler", "poppler-text")):
-        text = path.parent.parent / folder / f"{path.stem}.txt"
-        if text.exists():
-            return name, text.read_text(encoding="utf-8", errors="replace")
+    for name, text in (
+        ("people", Path("human-checked", f"{path.stem}.txt")),
+        ("poppler", Path("poppler-text", f"{path.stem}.txt")),
+        ("pandoc", Path("pandoc-text", f"{path.name}.txt")),
+    ):
+        place = path.parent.parent / text
+        if place.exists():
+            return name, place.read_text(encoding="utf-8", errors="replace")
     return None, None
 
 
@@ -137,16 +143,14 @@ def report(readings: list[Reading], console: Console) -> None:
         f"{sum(one.failure is None for one in readings)} of {len(readings)} files read, {pages:,} pages: "
         f"{wall:.1f} s, of the processor {processor:.1f} s in all; {used.ru_maxrss // 1024} MiB at most"
     )
-    for name, kind in (("PDF", "poppler"), ("PDF", "people"), ("HTML", "people")):
-        both = [
-            one
-            for one in readings
-            if one.against == kind and one.file.endswith(".html") == (name == "HTML") and one.failure is None
-        ]
-        if both:
-            words = sum(one.words or 0 for one in both) / len(both)
-            order = sum(one.order or 0 for one in both) / len(both)
-            console.print(f"{name} against {kind}: {len(both)} files, words {words:.3f}, order {order:.3f}")
+    groups: dict[tuple[str, str], list[Reading]] = {}
+    for one in readings:
+        if one.against is not None and one.failure is None:
+            groups.setdefault((Path(one.file).suffix, one.against), []).append(one)
+    for (suffix, against), group in sorted(groups.items()):
+        words = sum(one.words or 0 for one in group) / len(group)
+        order = sum(one.order or 0 for one in group) / len(group)
+        console.print(f"{suffix} against {against}: {len(group)} files, words {words:.3f}, order {order:.3f}")
     missed = [f"{one.file} ({one.failure})" for one in readings if one.failure is not None and one.theirs]
     console.print(f"read by others, not by us: {', '.join(missed) or 'none'}")
 

@@ -3,9 +3,9 @@
 ``python -m benchmarks.search [--chunks N] [--searches N] [--files N] [--json FILE] [--data-dir DIR]``
 
 Made-up passages are written through the repositories and the vector index, without parsing and embedding. Once the
-index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a time,
-then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is kept,
-and one that holds passages already is used as it is.
+index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a
+time, then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is
+kept, and one that holds passages already is used as it is.
 """
 
 import argparse
@@ -72,13 +72,14 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
         made = await host.use_cases.create_collection(actor, name=COLLECTION)
     else:
         return
+    vectors = (await ports.generations.live()).vectors
     began = time.perf_counter()
     for each in documents(actor, made.collection.id, chunks):
         async with ports.begin(actor.workspace_id) as work:
             await work.documents.add(each.document)
             await work.passages.replace(each.document.id, 1, each.chunks, [])
             await work.commit()
-        await ports.vectors.upsert(actor.workspace_id, each.indexed)
+        await vectors.upsert(actor.workspace_id, each.indexed)
     print(f"{chunks} passages written in {time.perf_counter() - began:.1f} s", flush=True)
 
 

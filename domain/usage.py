@@ -46,6 +46,11 @@ class Price:
 
 
 def cost(model: str, usage: Usage, prices: Mapping[str, Price]) -> float | None:
-    """US dollars; None where the model has no price. A price also holds for dated names of its model."""
+    """US dollars; None where the model has no price. A price also holds for dated names of its model.
+
+    What used no tokens, as extractive answers, costs nothing whatever wrote it.
+    """
+    if usage == Usage():
+        return 0.0
     fitting = [name for name in prices if model == name or model.startswith(f"{name}-")]
     return prices[max(fitting, key=len)].of(usage) if fitting else None

@@ -13,6 +13,7 @@ from dependency_injector import containers, providers
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.breaker import BreakerModel
+from adapters.embedding.rerank_client import HttpReranker
 from adapters.extractive.model import ExtractiveModel
 from adapters.files.local import LocalFiles
 from adapters.limit_shares import ShareLimiter
@@ -93,6 +94,19 @@ def _live(client: RedisClient, closing: AsyncExitStack[bool | None]) -> RedisBus
     bus = RedisBus(client)
     closing.push_async_callback(bus.aclose)
     return bus
+
+
+def _reranker(settings: Settings, closing: AsyncExitStack[bool | None]) -> HttpReranker | None:
+    if settings.reranker_model is None:
+        return None
+    key = settings.embedding_api_key
+    reranker = HttpReranker(
+        _required(settings.embedding_url, "embedding_url"),
+        model=settings.reranker_model,
+        api_key=key.get_secret_value() if key else None,
+    )
+    closing.push_async_callback(reranker.aclose)
+    return reranker
 
 
 def _parser(settings: Settings, closing: AsyncExitStack[bool | None]) -> SandboxedParser:
@@ -218,6 +232,7 @@ class Container(containers.DeclarativeContainer):
         parser=providers.Singleton(_parser, settings, closing),
         languages=providers.Singleton(StopWordLanguages),
         indexes=indexes,
+        reranker=providers.Singleton(_reranker, settings, closing),
         model=providers.Singleton(_model, settings, generations, closing),
         run_log=providers.Singleton(_run_log, redis, closing),
         news=providers.Singleton(_news, redis, closing),

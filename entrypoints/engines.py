@@ -66,9 +66,12 @@ async def open_engines(
         embedding_model=settings.embedding_model or DEFAULT_MODEL,
         embedding_dtype=settings.embedding_dtype,
         graph_from=settings.qdrant_graph_from,
+        reranker_model=settings.reranker_model or "",
     )
     if Engine.EMBEDDING in needed and _is_first_start(settings):
         find_model(options.embedding_model)  # a missing folder is said before anything is started
+        if options.reranker_model:
+            find_model(options.reranker_model)
     async with EmbeddedEngines.open(
         settings.data_dir,
         need=needed,

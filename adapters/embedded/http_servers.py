@@ -48,13 +48,20 @@ def qdrant(
 
 
 def embedding(
-    *, log: Path, key: str, model: str = "", dtype: str = "auto", command: tuple[str, ...] = ()
+    *, log: Path, key: str, model: str = "", dtype: str = "auto", reranker: str = "", command: tuple[str, ...] = ()
 ) -> PreparedServer:
-    """The embedding model `model` (a name or a folder; "" is the server's own). Listening counts as ready."""
+    """The embedding model `model` (a name or a folder; "" is the server's own), and a reranker where one is named.
+
+    Listening counts as ready.
+    """
     return _prepare(
         "embedding",
         command or _module("embedding", "embedding", "server"),
-        (*(("--model", model) if model else ()), "--dtype", dtype, "--any"),
+        (
+            *(("--model", model) if model else ()),
+            *(("--reranker", reranker) if reranker else ()),
+            *("--dtype", dtype, "--any"),
+        ),
         ready_path=None,
         log=log,
         key=key,

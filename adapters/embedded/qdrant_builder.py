@@ -18,7 +18,7 @@ from adapters.embedded.qdrant_config import edge_config
 
 NOTHING_TO_DO: Final = 3
 _NICENESS: Final = 15
-_GRAPH_FROM_KIB: Final = 1000  # of vectors in a segment; smaller ones are scanned as fast
+_GRAPH_FROM_KIB: Final = 100  # of vectors in a segment; smaller ones are scanned as fast
 _NEVER_KIB: Final = 10**9
 # Edges a node and candidates looked at while building; a search looks at as many. With 100,000 vectors in 500 clusters
 # the 10 best are then the exact ones.

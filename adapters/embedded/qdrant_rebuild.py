@@ -74,9 +74,11 @@ class Rebuilds:
                         collection.rebuilding = None
 
     def _is_due(self, collection: Collection) -> bool:
-        return time.monotonic() >= self._not_before.get(collection.name, 0.0) and collection.wants_rebuild(
-            self.graph_from
-        )
+        if collection not in self.shards.collections or time.monotonic() < self._not_before.get(collection.name, 0.0):
+            return False
+        with suppress(EngineFailed):  # a search will say so
+            return collection.wants_rebuild(self.graph_from)
+        return False
 
     async def _rebuild(self, collection: Collection) -> None:
         try:

@@ -21,6 +21,7 @@ class EngineOptions:
     embedding_model: str = ""  # a name or a folder; "": the one that the program brings
     embedding_dtype: str = "auto"
     graph_from: int | None = None  # passages from which the index builds a graph; None: as the server has it
+    reranker_model: str = ""  # a name or a folder of a cross-encoder; "": none
     attach_timeout: float = 60.0  # seconds to wait for an owner that is still starting or stopping
     qdrant_command: tuple[str, ...] = ()
     embedding_command: tuple[str, ...] = ()
@@ -108,6 +109,7 @@ class _Starter:
         prepared = http_servers.embedding(
             model=self.options.embedding_model,
             dtype=self.options.embedding_dtype,
+            reranker=self.options.reranker_model,
             log=self.layout.log(engine),
             key=self.secret.password(engine),
             command=self.options.embedding_command,

@@ -26,6 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from adapters.embedding.cross_encoder import CrossEncoderModel, PairQueue
 from adapters.embedding.folder import DEFAULT_MODEL, ModelFolder, find_model
 from adapters.embedding.model import Kind, SentenceTransformerModel, Vectors
 from adapters.embedding.queue import ModelQueue, QueueFull
@@ -78,11 +79,15 @@ class EmbeddingRequest:
 
 
 class EmbeddingServer:
-    """The HTTP face of models. Requests need ``Authorization: Bearer <key>``, except ``/health``."""
+    """The HTTP face of models. Requests need ``Authorization: Bearer <key>``, except ``/health``.
 
-    def __init__(self, shelf: ModelShelf, *, key: str) -> None:
+    With `pairs` it answers ``POST /v1/rerank`` too, as Jina's and Cohere's services do.
+    """
+
+    def __init__(self, shelf: ModelShelf, *, key: str, pairs: PairQueue | None = None) -> None:
         self._shelf = shelf
         self._first = shelf.first
+        self._pairs = pairs
         self._key = key.encode()
 
     def app(self) -> Starlette:
@@ -90,6 +95,7 @@ class EmbeddingServer:
         return Starlette(
             routes=[
                 Route("/v1/embeddings", self.embeddings, methods=["POST"]),
+                Route("/v1/rerank", self.rerank, methods=["POST"]),
                 Route("/v1/models", self.models),
                 Route("/health", self.health),
             ],
@@ -112,6 +118,25 @@ class EmbeddingServer:
             work.cancel()
             gone.cancel()
         return Response(_answer(vectors, asked, tokens, asked.model.name), media_type="application/json")
+
+    async def rerank(self, request: Request) -> Response:
+        """``POST /v1/rerank``: the score of each document, best first."""
+        self._authorise(request)
+        body = _object(await _body(request))
+        query, documents = body.get("query"), body.get("documents")
+        if not isinstance(query, str) or not isinstance(documents, list):
+            raise Refused(400, "Give a string `query` and a list of strings `documents`.")
+        if not all(isinstance(document, str) for document in documents) or len(documents) > MAX_TEXTS:
+            raise Refused(400, f"Give at most {MAX_TEXTS} strings.", param="documents")
+        if self._pairs is None:
+            raise Refused(404, "No reranker is configured here.", code="model_not_found")
+        try:
+            scores = await self._pairs.scores(query, documents)
+        except ApplicationError as error:
+            code = "loading" if error.retry_after else "model_failed"
+            raise Refused(503, error.message, code=code, after=error.retry_after) from error
+        order = sorted(range(len(scores)), key=lambda index: -scores[index])
+        return JSONResponse({"results": [{"index": index, "relevance_score": scores[index]} for index in order]})
 
     async def models(self, request: Request) -> Response:
         """``GET /v1/models``: those that are loaded."""
@@ -149,12 +174,7 @@ class EmbeddingServer:
             raise Refused(401, "The API key is missing or wrong.", code="invalid_api_key")
 
     async def _parse(self, request: Request) -> EmbeddingRequest:
-        try:
-            body = json.loads(await _body(request))
-        except (ValueError, RecursionError) as error:
-            raise Refused(400, "The body is not JSON.") from error
-        if not isinstance(body, dict):
-            raise Refused(400, "The body is not a JSON object.")
+        body = _object(await _body(request))
         given = body.get("input")
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not texts:
@@ -185,12 +205,16 @@ class EmbeddingServer:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._first.queue.start()
+        if self._pairs is not None:
+            self._pairs.start()
         tidying = asyncio.create_task(self._tidy())
         try:
             yield
         finally:
             tidying.cancel()
             self._shelf.stop()
+            if self._pairs is not None:
+                self._pairs.stop()
 
     async def _tidy(self) -> None:
         while True:
@@ -202,6 +226,16 @@ async def _refused(_request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
     return JSONResponse(error.body, error.status, headers=error.headers)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "The body is not JSON.") from error
+    if not isinstance(found, dict):
+        raise Refused(400, "The body is not a JSON object.")
+    return found
 
 
 async def _body(request: Request) -> bytes:
@@ -248,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--any", action="store_true", help="others too, by name, when they are asked for; and start without the first"
     )
+    parser.add_argument("--reranker", default="", help="a cross-encoder's folder or name; none when missing")
     options = parser.parse_args(arguments)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
@@ -258,6 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         folder = find_model(options.model)
+        if options.reranker and not options.any:
+            find_model(options.reranker)
     except EmbedderUnavailable as error:
         if not options.any:
             return _say(error.message)
@@ -268,7 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     first = ServedModel(name=folder.name, called=options.model, dimensions=folder.dimensions, queue=load(options.model))
     shelf = ModelShelf(first, find=find_model, load=load) if options.any else ModelShelf(first)
-    server = EmbeddingServer(shelf, key=key)
+    pairs = PairQueue(lambda: CrossEncoderModel(options.reranker)) if options.reranker else None
+    server = EmbeddingServer(shelf, key=key, pairs=pairs)
     config = uvicorn.Config(
         server.app(),
         host=options.host,

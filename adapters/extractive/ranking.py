@@ -2,8 +2,9 @@
 
 Each term of the question weighs as in BM25's inverse document frequency, counted over the blocks given
 (Robertson and Zaragoza 2009, eq. 3.3 without the relevance part); terms that no block has weigh as the average of the
-others. A block's coverage is the weight of the terms that it has, as a part of all. Coverage and the cosine of sentence
-embeddings, where known, add up to its evidence; where the best evidence is too little, the sources do not answer.
+others. A block's coverage is the weight of the terms that it has, as a part of all; what stands in its title or
+heading alone counts half. Coverage and the cosine of sentence embeddings, where known, add up to its evidence; where
+the best evidence is too little, the sources do not answer.
 """
 
 import math
@@ -22,7 +23,7 @@ _RELATIVE_FLOOR: Final = 0.85  # of the best score; weaker ones do not belong be
 _SAME: Final = 0.8  # of the terms of the shorter: says the same again
 _MOST: Final = 3
 _MOST_COMPARED: Final = 200
-_HEADING_SHARE: Final = 0.3  # what a match in the title counts, against one in the text
+_HEADING_SHARE: Final = 0.5  # what a word counts that stands in the title or the heading alone
 _RANK_BONUS: Final = 0.1
 _CUE_BONUS: Final = 0.15
 
@@ -106,18 +107,18 @@ def best_blocks(
         if text.strip()
     ]
     wanted = _weights(question, before, [said for _, _, _, said in blocks])
-    titles = [_HEADING_SHARE * _coverage(wanted, frozenset(terms(source.title))) for source in sources]
+    headings = [frozenset(terms(" ".join([one.title, *one.passage.chunk.heading_path]))) for one in sources]
     bar = _bar_for(question)
     signs = [sign for cue, sign in _CUES if cue.search(question.casefold())]
     sentences: list[Found] = []
     fragments: list[Found] = []
     for rank, source, index, said in blocks:
-        coverage = _coverage(wanted, said)
+        coverage = _coverage(wanted, said) + _HEADING_SHARE * _coverage(wanted, headings[rank] - said)
         cosine = similarities.get((source.uri, index), 0.0) if similarities else None
         if not _answers(bar, coverage, cosine):
             continue
         text = source.blocks[index]
-        score = coverage + bar.cosine * (cosine or 0.0) + titles[rank] + _RANK_BONUS / (1 + rank)
+        score = coverage + bar.cosine * (cosine or 0.0) + _RANK_BONUS / (1 + rank)
         score += _CUE_BONUS * any(sign.search(text) for sign in signs)
         whole = sentence(text)
         shown = whole or row(_best_line(text, wanted))

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from attrs import evolve
+
 from adapters.parsing import ocr, pdf_pdfium, pdf_pdfminer
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.failures import no_text
@@ -17,6 +19,8 @@ from domain.passages import ParsedDocument
 MAX_GARBLED: Final = 0.25  # share of characters that no reader could name, above which text is not usable
 _USELESS: Final = 0.9
 _NAMELESS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_WORD_CHARACTER: Final = re.compile(r"\S")
+_MIN_SWAPPED: Final = 8  # characters; fewer may be so by chance
 _VERTICAL_SCRIPT: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _MUCH_MORE: Final = 1.1
 _SLOW_PAGES: Final = 300  # the second reader is a hundred times slower; longer documents keep the first one's text
@@ -35,6 +39,7 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
             and (garbled(pages) > MAX_GARBLED or incomplete(pages))
         ):
             pages = _better(pages, source, limits)
+    pages = righted(pages)
     pages = _with_scanned(pages, source, limits)
     if any(page.lines for page in pages) and garbled(pages) > _USELESS:
         raise no_text(
@@ -69,6 +74,26 @@ def _with_scanned(pages: list[PageLines], source: Source, limits: Limits) -> lis
         return ocr.recognized(pages, pdf_pdfium.pictures(source, empty), reader, seconds=limits.wall_seconds)
     except ParsingFailed:
         return pages  # PDFium does not open what pdfminer did
+
+
+def righted(pages: list[PageLines]) -> list[PageLines]:
+    """Text in Latin letters that a font's table gives as UTF-16 with its bytes swapped: U+4D00 for M.
+
+    Of real characters of those ranges one in 256 ends in a zero byte; here nearly all do.
+    """
+    characters = _WORD_CHARACTER.findall("".join(line.text for page in pages for line in page.lines))
+    swapped = sum(_is_swapped(character) for character in characters)
+    if swapped < _MIN_SWAPPED or swapped * 10 < len(characters) * 9:
+        return pages
+    return [evolve(page, lines=tuple(evolve(line, text=_swapped(line.text)) for line in page.lines)) for page in pages]
+
+
+def _is_swapped(character: str) -> bool:
+    return "\u0100" <= character <= "\uff00" and ord(character) % 256 == 0
+
+
+def _swapped(text: str) -> str:
+    return "".join(chr(ord(character) >> 8) if _is_swapped(character) else character for character in text)
 
 
 def garbled(pages: list[PageLines]) -> float:

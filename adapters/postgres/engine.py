@@ -16,7 +16,7 @@ class EngineOptions:
 
     pool_size: int = 10  # at most: who needs one more waits in line, and more would not make Postgres faster
     max_overflow: int = 0
-    pool_timeout: float = 30.0  # seconds to wait for a free connection
+    pool_timeout: float = 15.0  # seconds to wait for a free connection
     statement_timeout: float = 30.0  # seconds; 0 sets none
     application_name: str = "readingroom"
     # False behind a pooler that hands out connections by transaction (PgBouncer): statements are then prepared

@@ -33,10 +33,13 @@ class Prepared:
     constants: Values
 
     @classmethod
-    def of(cls, statement: Executable) -> "Prepared":
-        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes."""
+    def of(cls, statement: Executable, columns: Sequence[str] | None = None) -> "Prepared":
+        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes.
+
+        `columns` are those that an INSERT fills.
+        """
         assert isinstance(statement, ClauseElement)  # noqa: S101 all that can be compiled are
-        compiled = statement.compile(dialect=_DIALECT)
+        compiled = statement.compile(dialect=_DIALECT, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 for this dialect
         return cls(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
 
@@ -72,8 +75,8 @@ class Transaction:
                 pooled.invalidate(error)
                 if not may_be_old:
                     raise
-            except BaseException:
-                await made.close()
+            except BaseException as error:
+                await made.close(error)
                 raise
             else:
                 return made
@@ -104,9 +107,12 @@ class Transaction:
             raise RuntimeError("a transaction in which a statement failed was to be committed")
         self._is_open = False
 
-    async def close(self) -> None:
-        """Roll back and give the connection back, also while the task is being cancelled."""
-        await asyncio.shield(self._close())
+    async def close(self, error: BaseException | None = None) -> None:
+        """Roll back and give the connection back, after an error also while the task is being cancelled."""
+        if error is None:
+            await self._close()  # a cancellation in here costs the connection; a shield costs each request a task
+        else:
+            await asyncio.shield(self._close())
 
     def _set_autocommit(self, *, on: bool) -> None:
         adapted: Any = self._pooled.dbapi_connection

@@ -111,7 +111,7 @@ class PostgresUnitOfWork:
     ) -> None:
         if self._session is not None:
             with translated():
-                await self._session.transaction.close()
+                await self._session.transaction.close(error)
 
     async def commit(self, result: object | None = None) -> None:
         """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""

@@ -164,7 +164,9 @@ def _is_accent(combining: int) -> bool:
 
 
 def _light(word: str, language: str | None) -> str:
-    """Endings off, for languages that Snowball does not know."""
+    """Endings off, for languages that Snowball does not know; accents off where they tell nothing."""
+    if language == "en":
+        return folded(word)
     if language in _STEMS or word.isascii():
         return word
     word = folded(word) if "\u0900" <= word[0] <= "\u0dff" else word

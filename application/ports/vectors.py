@@ -22,7 +22,7 @@ class IndexedChunk:
     ordinal: int
     collection_id: CollectionId
     text: str  # with its headings: what is matched by words
-    around: str = ""  # the passage with what stands before and after it: matched by words too, for less
+    around: str = ""  # the passage with its title and what stands before and after: matched by words too, for less
     dense: Vector
     language: str | None
     media_type: str

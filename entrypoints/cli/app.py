@@ -282,6 +282,16 @@ def examine(context: typer.Context, repair: Repair = False, workspace_json: Json
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all that need no data when left out.")] = None,
+) -> None:
+    """Run the benchmarks of the checkout that this is called in."""
+    from entrypoints.cli.benchmarking import bench as run_benchmarks
+
+    raise typer.Exit(run_benchmarks(Path.cwd(), names or []))
+
+
 def main() -> None:
     """The command's entry."""
     app(prog_name="readingroom")

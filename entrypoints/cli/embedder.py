@@ -16,4 +16,6 @@ def serve_embeddings(settings: Settings, *, host: str, port: int) -> int:
     arguments = ["--host", host, "--port", str(port), "--dtype", settings.embedding_dtype, "--any"]
     if settings.embedding_model is not None:
         arguments += ["--model", settings.embedding_model]
+    if settings.reranker_model is not None:
+        arguments += ["--reranker", settings.reranker_model]
     return server.main(arguments)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
@@ -28,6 +29,8 @@ from entrypoints.http import (
     workspaces,
 )
 from entrypoints.http.dependencies import Container
+from entrypoints.http.index import RouteIndex
+from entrypoints.http.lean import make_lean
 from entrypoints.http.limits import BodyLimit
 from entrypoints.http.rates import Rates
 from entrypoints.peers import Peers
@@ -121,8 +124,12 @@ def create_app(
     for router in ROUTERS:
         # not included: FastAPI then looks for the route of each request twice, through two routers
         app.router.routes.extend(router.routes)
+    for route in app.router.routes:
+        if isinstance(route, APIRoute):
+            make_lean(route)
     app.router.routes.append(asyncapi.route)
     app.router.routes.append(WebSocketRoute(PATH, live, name="live"))
+    app.router.middleware_stack = RouteIndex(app.router)
     errors.install(app)
     app.add_middleware(BodyLimit)
     origins = container.settings().allowed_origins

@@ -114,9 +114,13 @@ class SpanOut(Resource):
 
 
 class PageOut(Resource):
-    """A page; offsets count from the start of its own text."""
+    """A page. Offsets of `spans` count from the start of its own text; `char_from` and `char_to` say where that stands
+    in the document: a passage's `char_from` less the page's is the place in the page's text.
+    """
 
     page: int
+    char_from: int
+    char_to: int
     width: float
     height: float
     text: str
@@ -128,6 +132,8 @@ def page_view(shown: PageText) -> dict[str, Any]:
     page = shown.page
     return {
         "page": page.number,
+        "char_from": page.char_from,
+        "char_to": page.char_to,
         "width": page.width,
         "height": page.height,
         "text": shown.text,
@@ -214,10 +220,11 @@ class ResultOut(Resource):
 
 
 class SearchOut(Resource):
-    """What was found, best first; `mode` says which halves of the index answered."""
+    """What was found, best first; `mode` says which halves of the index answered, `reranked` whose order it is."""
 
     results: list[ResultOut]
     mode: SearchMode
+    reranked: bool
     took_ms: float
 
 
@@ -250,5 +257,6 @@ def search_view(outcome: SearchOutcome, took_ms: float) -> dict[str, Any]:
     return {
         "results": [result_view(passage) for passage in outcome.passages],
         "mode": outcome.mode.value,
+        "reranked": outcome.reranked,
         "took_ms": round(took_ms, 1),
     }

@@ -31,5 +31,6 @@ async def search(use_cases: UseCasesDep, actor: ActorDep, body: SearchBody) -> J
         limit=body.limit,
         filters=None if body.filters is None else body.filters.filters(),
         max_per_document=body.max_per_document,
+        rerank=bool(body.rerank),
     )
     return JSONResponse(search_view(outcome, (perf_counter() - begun) * 1000))

@@ -1,13 +1,16 @@
 """What a search gives: phrases, copies, limits, and an index that is behind."""
 
+from pathlib import Path
+
 import pytest
 
 from application.knowledge import SearchFilters
 from domain.access import Actor
 from domain.errors import InvalidInput
 from domain.passages import SearchMode
-from tests.application.conftest import upload
+from tests.application.conftest import member, upload
 from tests.fakes.assembly import Assembly
+from tests.fakes.reranking import FakeReranker
 
 CLAUSE = "Either party may end this agreement by thirty days notice in writing to the other party. "
 FILLER = "The harbour master keeps a list of all ships, their owners, cargo and berths for the season. "
@@ -94,3 +97,34 @@ async def test_what_cannot_be_asked(assembly: Assembly, ann: Actor, query: str, 
     """Empty and endless queries and limits out of range are refused."""
     with pytest.raises(InvalidInput):
         await assembly.use_cases.search(ann, query=query, limit=limit)
+
+
+async def test_reranking(tmp_path: Path) -> None:
+    """A reranker's order and scores replace the index's, and the answer says whose order it is."""
+    reranker = FakeReranker()
+    assembly = Assembly(root=tmp_path, reranker=reranker)
+    ann = await member(assembly, "ann@example.org")
+    await upload(assembly, ann, "pelicans " * 5 + FILLER, "often.txt")
+    await upload(assembly, ann, "Pelicans nest.", "short.txt")
+
+    plain = await assembly.use_cases.search(ann, query="pelicans")
+    again = await assembly.use_cases.search(ann, query="pelicans", rerank=True, limit=1)
+    reranker.is_down = True
+    without = await assembly.use_cases.search(ann, query="pelicans", rerank=True)
+
+    assert (plain.reranked, again.reranked, without.reranked) == (False, True, False)
+    assert ["short.txt"] == [passage.document.filename for passage in again.passages]
+    assert again.passages[0].score == 0.5
+    assert len(reranker.read) == 2  # more than are shown
+    assert plain.passages == without.passages
+    assert "search_without_reranker" in [event for _, event, _ in assembly.log.lines]
+
+
+async def test_reranking_without_a_reranker(assembly: Assembly, ann: Actor) -> None:
+    """What is not configured is not pretended."""
+    await upload(assembly, ann, CLAUSE, "contract.txt")
+
+    outcome = await assembly.use_cases.search(ann, query="notice", rerank=True)
+
+    assert len(outcome.passages) == 1
+    assert not outcome.reranked

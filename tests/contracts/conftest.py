@@ -1,10 +1,13 @@
 """The implementations that each contract suite runs on."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from adapters.embedded import http_servers
+from adapters.embedded.supervisor import Supervisor
 from adapters.postgres.engine import EngineOptions, make_engine
 from adapters.postgres.jobs import decode
 from adapters.postgres.migrations import upgrade
@@ -15,6 +18,20 @@ from domain.workspaces import Collection
 from tests.contracts.units import Units, execute
 from tests.fakes.database import READERS, Reader
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
+from tests.samples.cross_encoder import tiny_cross_encoder
+
+
+@pytest.fixture(scope="session")
+async def embedding_server(engines_dir: Path, supervisor: Supervisor) -> http_servers.PreparedServer:
+    """The bundled model, and a reranker of random weights."""
+    prepared = http_servers.embedding(
+        log=engines_dir / "embedding.log",
+        key=uuid4().hex,
+        dtype="float32",
+        reranker=str(tiny_cross_encoder(engines_dir / "reranker")),
+    )
+    await supervisor.start(prepared.spec)
+    return prepared
 
 
 @pytest.fixture

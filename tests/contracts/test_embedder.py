@@ -4,12 +4,10 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from adapters.embedded import http_servers
-from adapters.embedded.supervisor import Supervisor
 from adapters.embedding.cached import CachedEmbedder
 from adapters.embedding.client import HttpEmbedder, TimeLimits
 from adapters.embedding.folder import DEFAULT_MODEL, find_model
@@ -30,13 +28,6 @@ def local_embedder() -> Iterator[LocalEmbedder]:
     embedder = LocalEmbedder(dtype="float32")
     yield embedder
     embedder.close()
-
-
-@pytest.fixture(scope="session")
-async def embedding_server(engines_dir: Path, supervisor: Supervisor) -> http_servers.PreparedServer:
-    prepared = http_servers.embedding(log=engines_dir / "embedding.log", key=uuid4().hex, dtype="float32")
-    await supervisor.start(prepared.spec)
-    return prepared
 
 
 @pytest.fixture(scope="session")

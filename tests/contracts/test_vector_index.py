@@ -15,7 +15,7 @@ from attrs import evolve
 from qdrant_client import AsyncQdrantClient
 
 from adapters.embedded.sockets import free_port
-from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from application.errors import VectorsUnavailable
 from application.ports.vectors import IndexedChunk, IndexedRevision, PassageFilter, VectorIndex, VectorQuery
 from domain.ids import CollectionId, DocumentId, WorkspaceId, chunk_id
@@ -460,6 +460,81 @@ async def test_unavailable(unavailable: VectorIndex, workspace: WorkspaceId, cal
         await CALLS[call](unavailable, workspace)
 
 
+async def test_two_generations_side_by_side(qdrant_server: QdrantServer, workspace: WorkspaceId) -> None:
+    """Vectors of other lengths stand in a collection of their own; one that was removed holds nothing, twice too."""
+    one, two = (
+        QdrantIndex.connect(qdrant_server.url, qdrant_server.key, collection=f"g{n}-{uuid4().hex}", dimensions=length)
+        for n, length in ((1, DIMENSIONS), (2, 3))
+    )
+    document = new_document()
+    for made, dense in ((one, direction(0.0)), (two, [1.0, 0.0, 0.0])):
+        await made.prepare()
+        await made.upsert(workspace, [chunk(document, dense=dense)])
+    await two.drop()
+    await two.drop()
+    await two.delete_documents(workspace, [document])
+    await two.keep_revision(workspace, document, 2)
+
+    assert {document} == await documents_of(one, workspace, ask())
+    with pytest.raises(VectorsUnavailable):
+        await two.search(workspace, evolve(ask(), dense=[1.0, 0.0, 0.0]))
+    await two.prepare()
+    assert await two.revisions(workspace) == []
+    await one.drop()
+    await two.drop()
+    for made in (one, two):
+        await made.close()
+
+
 async def test_ping(index: VectorIndex) -> None:
     """A prepared index that answers is fine."""
     await index.ping()
+
+
+async def test_the_shape_of_a_new_index(qdrant_server: QdrantServer, workspace: WorkspaceId) -> None:
+    """What settings say about disk, quantization and shards is how the collection is made, and it finds as well."""
+    made = QdrantIndex.connect(
+        qdrant_server.url,
+        qdrant_server.key,
+        collection=f"test-{uuid4().hex}",
+        dimensions=DIMENSIONS,
+        settings=QdrantSettings(on_disk=True, quantization=True, shard_number=1, replication_factor=1),
+    )
+    try:
+        await made.prepare()
+        near, far = new_document(), new_document()
+        await made.upsert(workspace, [chunk(near, dense=direction(0.1)), chunk(far, dense=direction(2.0))])
+        found = await made.search(workspace, ask("text", angle=0.0))
+
+        assert [hit.document_id for hit in found] == [near, far]
+    finally:
+        await made.drop()
+        await made.close()
+
+
+@pytest.mark.parametrize("mode", [SearchMode.KEYWORD, SearchMode.HYBRID])
+async def test_other_workspaces_move_no_score(index: VectorIndex, workspace: WorkspaceId, mode: SearchMode) -> None:
+    """How rare a word is, is counted among what the asker may find: scores tell nothing of anybody else's documents."""
+    await index.upsert(workspace, [chunk(new_document(), text) for text in ("pelican harbour", "pelican", "otter")])
+    query = ask("pelican harbour", mode=mode)
+    alone = [hit.score for hit in await index.search(workspace, query)]
+
+    await index.upsert(WorkspaceId(uuid4()), [chunk(new_document(), "pelican pelican") for _ in range(30)])
+
+    assert alone == pytest.approx([hit.score for hit in await index.search(workspace, query)], rel=1e-5)
+
+
+async def test_a_word_next_to_a_passage_finds_it(index: VectorIndex, workspace: WorkspaceId) -> None:
+    """What stands around it counts, for less than what stands in it."""
+    inside, beside = new_document(), new_document()
+    await index.upsert(
+        workspace,
+        [
+            chunk(beside, "otters swim", around="otters swim in the harbour"),
+            chunk(inside, "harbour ships", around="harbour ships"),
+        ],
+    )
+
+    found = await index.search(workspace, ask("harbour", mode=SearchMode.KEYWORD))
+
+    assert [hit.document_id for hit in found] == [inside, beside]

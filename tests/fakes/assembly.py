@@ -21,6 +21,7 @@ from tests.fakes.models import FakeModel
 from tests.fakes.news import MemoryNews
 from tests.fakes.parsing import FakeLanguages, FakeMediaTypes, FakeParser
 from tests.fakes.presence import MemoryPresence
+from tests.fakes.reranking import FakeReranker
 from tests.fakes.runs import FakeRuns
 from tests.fakes.unit_of_work import FakeUnitOfWorkFactory
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -37,6 +38,7 @@ class Assembly:
     begin: FakeUnitOfWorkFactory = field(factory=FakeUnitOfWorkFactory)
     parser: FakeParser = field(factory=FakeParser)
     embedder: BucketEmbedder = field(factory=BucketEmbedder)
+    reranker: FakeReranker | None = None
     vectors: InMemoryVectorIndex = field(factory=InMemoryVectorIndex)
     model: FakeModel = field(factory=FakeModel)
     news: MemoryNews = field(factory=MemoryNews)
@@ -59,7 +61,8 @@ class Assembly:
 
     @use_cases.default
     def _assembled(self) -> UseCases:
-        self.begin.database.table(GENERATIONS).setdefault(FIRST.number, FIRST)
+        if isinstance(self.begin, FakeUnitOfWorkFactory):  # a real database is told by who starts on it
+            self.begin.database.table(GENERATIONS).setdefault(FIRST.number, FIRST)
         return assemble(self.ports(), self.policy)
 
     def ports(self) -> Ports:
@@ -71,6 +74,7 @@ class Assembly:
             parser=self.parser,
             languages=FakeLanguages(),
             indexes=self.indexes,
+            reranker=self.reranker,
             model=self.model,
             run_log=self.run_log,
             news=self.news,

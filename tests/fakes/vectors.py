@@ -145,7 +145,7 @@ def _by_cosine(chunks: list[IndexedChunk], vector: Sequence[float]) -> Ranked:
 
 def _by_words(chunks: list[IndexedChunk], text: str) -> Ranked:
     words = set(_tokens(text))
-    counted = [(Counter(_tokens(chunk.text)), chunk) for chunk in chunks]
+    counted = [(_counts(chunk), chunk) for chunk in chunks]
     average = sum(counts.total() for counts, _ in counted) / max(len(counted), 1) or 1.0
     having = Counter(word for counts, _ in counted for word in words & counts.keys())
     scores: Ranked = []
@@ -158,6 +158,15 @@ def _by_words(chunks: list[IndexedChunk], text: str) -> Ranked:
         if score:
             scores.append((score, chunk))
     return _sorted(scores)
+
+
+def _counts(chunk: IndexedChunk) -> Counter[str]:
+    """Of the passage, half of each word's from its surroundings where they are known."""
+    counts = Counter(_tokens(chunk.text))
+    around = Counter(_tokens(chunk.around))
+    if around:
+        counts = Counter({word: (counts[word] + around[word]) / 2 for word in counts | around})
+    return counts
 
 
 def _fused(*rankings: Ranked) -> Ranked:

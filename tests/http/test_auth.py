@@ -1,6 +1,20 @@
-import httpx
+import asyncio
+from datetime import timedelta
+from pathlib import Path
 
-from tests.http.conftest import PASSWORD, Member, join
+import httpx
+from attrs import evolve
+
+from adapters.limits import ProcessLimiter
+from adapters.security.passwords import Argon2Passwords
+from application.assembly import assemble
+from application.ports.limits import Rate
+from application.use_cases import UseCases
+from entrypoints.http.app import create_app
+from entrypoints.http.rates import Rates
+from entrypoints.rate_limits import DEFAULTS
+from tests.fakes.assembly import Assembly
+from tests.http.conftest import PASSWORD, Member, StandInContainer, join
 
 ACCOUNT = {"email": "Ada@Example.org", "password": PASSWORD, "name": " Ada  Lovelace "}
 
@@ -77,3 +91,32 @@ async def test_two_people_have_two_workspaces(http: httpx.AsyncClient, ada: Memb
     response = await bob.call("GET", ada.workspace)
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_a_flood_of_logins_is_bounded_and_disturbs_nobody(tmp_path: Path) -> None:
+    """Fifty at once: some get in, the rest are told when to come back, and that is no failed attempt of theirs."""
+    assembly = Assembly(root=tmp_path)
+    passwords = Argon2Passwords(concurrency=1, most_waiting=9, memory_kib=1024)
+    use_cases = assemble(evolve(assembly.ports(), passwords=passwords), assembly.policy)
+
+    class Container(StandInContainer):
+        def use_cases(self) -> UseCases:
+            return use_cases
+
+    rates = Rates(ProcessLimiter(), ProcessLimiter(), {**DEFAULTS, "login-failures": Rate(1, timedelta(hours=1))})
+    app = create_app(Container(assembly), rates=rates)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        ada = await join(http, "ada@example.org")
+        account = {"email": ada.email, "password": PASSWORD}
+        flood = asyncio.gather(*(http.post("/v1/auth/login", json=account) for _ in range(50)))
+        beside = [(await ada.call("GET", "/v1/me")).status_code for _ in range(20)]
+        answers = await flood
+        after = await http.post("/v1/auth/login", json=account)
+    passwords.close()
+
+    turned_away = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) - len(turned_away) >= 10
+    assert {(503, "too_busy", "3")} == {
+        (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) for answer in turned_away
+    }
+    assert {200} == {after.status_code, *beside}

@@ -7,10 +7,13 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
+from starlette.routing import Match
 
 from entrypoints.http import operations as probes
+from entrypoints.http.index import RouteIndex
 from entrypoints.http.limits import is_too_deep
 from tests.http.checker import Contract
 from tests.http.conftest import Member, StandInContainer
@@ -45,6 +48,20 @@ def test_the_published_document_shows_examples(app: FastAPI) -> None:
                 assert "…" not in str(media["example"]), operation["operationId"]  # a field without words of its own
                 shown += 1
     assert (asked > 20, shown > 50) == (True, True)
+
+
+async def test_the_index_finds_what_asking_every_route_finds(app: FastAPI) -> None:
+    """The first route that fits, for every path there is, with a word where an id belongs, and one part too many."""
+    index, asked = RouteIndex(app.router), 0
+    for route in [route for route in app.router.routes if isinstance(route, APIRoute)]:
+        for path in (re.sub(r"\{\w+\}", "x", route.path), re.sub(r"\{\w+\}", "events", route.path), f"{route.path}/x"):
+            for method in route.methods or ():
+                scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": []}
+                expected = next((one for one in app.router.routes if one.matches(scope)[0] is Match.FULL), None)
+                asked += 1
+
+                assert expected is index.find(method, path)[0], (method, path)
+    assert asked > 200
 
 
 async def test_every_guarded_route_wants_a_token(http: httpx.AsyncClient, contract: Contract) -> None:
@@ -147,6 +164,19 @@ async def test_text_that_no_database_takes_is_refused(ada: Member, query: str) -
     response = await ada.call("POST", "search", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 422
+
+
+async def test_text_that_no_database_takes_is_told_where_it_stands(ada: Member) -> None:
+    """Inside of lists and objects too, without the words of it."""
+    deep = {"query": "x", "filters": {"tags": ["a", "b\0c"]}}
+    answers = [
+        await ada.call("PATCH", "", json={"name": "a\0b"}),
+        await ada.call("POST", "search", json=deep),
+    ]
+
+    assert [("/name", "not_plain"), ("/filters/tags/1", "not_plain")] == [
+        (entry["pointer"], entry["code"]) for answer in answers for entry in answer.json()["errors"]
+    ]
 
 
 async def test_nul_in_a_query_is_refused(ada: Member) -> None:

@@ -314,6 +314,8 @@ async def test_chunks_and_pages_tell_their_places(ada: Member, assembly: Assembl
     assert document["status"] == "ready"
     assert (chunks["items"][0]["ordinal"], chunks["items"][0]["page_from"]) == (0, 1)
     assert (page.json()["page"], page.json()["text"]) == (2, "Second page there.")
+    assert page.json()["char_to"] - page.json()["char_from"] == len("Second page there.")
+    assert page.json()["char_from"] >= len("First page here.")
     for number in ("0", "3", "-1", "99999999999999", "x"):
         assert (await ada.call("GET", f"documents/{document['id']}/pages/{number}")).status_code == 404
 

@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from application.answer_limits import AnswerLimits
+from application.ports.models import Stop, StopReason
 from application.use_cases import Policy
 from domain.conversations import Usage
 from domain.usage import Price
@@ -95,6 +96,16 @@ async def test_what_was_used_is_shown_by_model_and_by_user(ada: Member, bob: Mem
     for query in ({"from": "2021-01-01", "to": "2020-01-01"}, {"from": "x"}, {"from": "2000-01-01"}):
         assert (await ada.call("GET", "usage", params=query)).status_code == 422
     assert (await bob.call("GET", f"{ada.workspace}/usage")).status_code == 404
+
+
+async def test_an_answer_without_tokens_is_an_answer(ada: Member, assembly: Assembly) -> None:
+    """As extractive ones are: it counts, and costs nothing."""
+    assembly.model.script(text("Yes."), Stop(reason=StopReason.END_TURN, model="fake", usage=Usage()))
+    await ask(ada)
+
+    used = (await ada.call("GET", "usage")).json()
+
+    assert (used["total"]["answers"], used["total"]["cost_usd"]) == (1, 0.0)
 
 
 async def test_breaking_off_is_not_free(ada: Member, assembly: Assembly) -> None:

@@ -93,4 +93,5 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
     scores = [result["score"] for result in answer["results"]]
     first = answer["results"][0]
     assert scores == sorted(scores, reverse=True)
+    assert not answer["reranked"]  # no reranker is configured here
     assert ["pelicans", "harbour"] == [first["text"][start:end] for start, end in first["highlights"]]

@@ -176,3 +176,47 @@ async def test_members_that_are_not_asked_for_are_left_aside(ada: Member, bob: M
     assert ada.workspace.endswith(document["workspace_id"])
     assert ("queued", document["created_by"]) == (patched["status"], patched["created_by"])
     assert bobs not in {document["id"], document["created_by"]}
+
+
+async def test_nobody_makes_themselves_more_than_they_are(ada: Member, bob: Member) -> None:
+    """Mass assignment where rights are made: accounts, workspaces, invitations, keys, members."""
+    bobs, bob_id = bob.workspace.rsplit("/", 1)[1], (await bob.call("GET", "/v1/me")).json()["id"]
+    extra = {
+        "id": bobs,
+        "user_id": bob_id,
+        "workspace_id": bobs,
+        "is_admin": True,
+        "scopes_of": ["admin"],
+        "invited_by": bob_id,
+        "created_by": bob_id,
+        "token_hash": "00",
+        "password_hash": "$fake$",
+        "disabled_at": None,
+        "version": 99,
+        "expires_at": "2999-01-01T00:00:00Z",
+        "token": "rri_mine",
+        "key": "rrk_mine",
+        "joined_at": "2000-01-01T00:00:00Z",
+    }
+    person = {
+        "email": "eve@example.org",
+        "password": "a wholly different phrase",
+        "name": "Eve",
+        **extra,
+        "role": "owner",
+    }
+    eve = (await ada.http.post("/v1/auth/register", json=person)).json()
+    place = (await ada.call("POST", "/v1/workspaces", json={"name": "More", **extra, "role": "viewer"})).json()
+    invited = (await ada.call("POST", "invitations", json={"email": "g@example.org", "role": "viewer", **extra})).json()
+    made = (await ada.call("POST", "api-keys", json={"name": "K", "scopes": ["read"], **extra})).json()
+    renamed = (await ada.call("PATCH", "", json={"name": "Ours", **extra, "role": "viewer"})).json()
+
+    assert bobs not in {eve["user"]["id"], eve["workspace"]["id"], place["id"], invited["id"], made["id"]}
+    assert bob_id not in {eve["user"]["id"], invited["invited_by"], made["created_by"]}
+    assert [1, 1, 2] == [eve["workspace"]["version"], place["version"], renamed["version"]]
+    assert ["owner", "viewer", "owner"] == [place["role"], invited["role"], renamed["role"]]
+    assert ["read"] == made["scopes"]
+    assert (invited["token"], made["key"]) != ("rri_mine", "rrk_mine")
+    assert invited["expires_at"] < "2999"
+    members = (await bob.call("GET", "members")).json()["items"]
+    assert [bob_id] == [member["user"]["id"] for member in members]

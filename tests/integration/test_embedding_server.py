@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from adapters.embedding import server
+from adapters.embedding.folder import ModelFolder
 from adapters.embedding.queue import ModelQueue
 from adapters.embedding.server import KEY_VARIABLE, MAX_BODY_BYTES, EmbeddingServer
 from adapters.embedding.shelf import ModelShelf, ServedModel
@@ -160,6 +162,54 @@ async def test_failing_model_answers_500_and_lives_on(client: httpx.AsyncClient)
     assert (broken.status_code, broken.json()["error"]["type"]) == (500, "server_error")
     assert "secret" not in broken.text
     assert (await client.post("/v1/embeddings", json={"input": "1"})).status_code == 200
+
+
+class OtherModel(ScriptedModel):
+    name = "other@1"
+
+
+def shelf_of() -> ModelShelf:
+    """One that knows another model, called /models/other."""
+
+    def found(asked: str) -> ModelFolder:
+        if asked != "/models/other":
+            raise EmbedderUnavailable(f"There is no {asked}.")
+        return ModelFolder(name=OtherModel.name, path=Path(asked), dimensions=1)
+
+    first = ServedModel(name="scripted", called=None, dimensions=1, queue=ModelQueue(ScriptedModel, workers=1))
+    return ModelShelf(first, find=found, load=lambda _: ModelQueue(OtherModel, workers=1))
+
+
+def test_another_model_is_served_when_it_is_asked_for() -> None:
+    """By its folder, then by its name too; what is no model is refused with the reason."""
+    with TestClient(EmbeddingServer(shelf_of(), key="key of the tests").app(), headers=KEY) as client:
+
+        def ask(model: str) -> httpx.Response:
+            answer = client.post("/v1/embeddings", json={"input": "1 2", "model": model})
+            while answer.status_code == 503:
+                answer = client.post("/v1/embeddings", json={"input": "1 2", "model": model})
+            return answer
+
+        answers = [ask(model) for model in ("other@1", "/models/other", "other@1", "scripted", "/models/none")]
+        listed = [model["id"] for model in client.get("/v1/models").json()["data"]]
+
+    assert [404, 200, 200, 200, 404] == [answer.status_code for answer in answers]
+    assert ["other@1", "other@1", "scripted"] == [answer.json()["model"] for answer in answers[1:4]]
+    assert "There is no /models/none." in answers[4].text
+    assert ["scripted", "other@1"] == listed
+
+
+def test_what_nobody_asks_for_any_more_is_let_go() -> None:
+    """The first one stays, and the other one as long as it alone is asked for."""
+    shelf = shelf_of()
+    other = shelf.get("/models/other")
+    shelf.tidy(idle=0.0)
+    assert other in shelf.others
+    shelf.get(None)
+    shelf.tidy(idle=0.0)
+
+    assert shelf.others == []
+    shelf.stop()
 
 
 def test_lifespan_loads_and_lets_go() -> None:

@@ -92,7 +92,7 @@ async def test_a_graph_is_built_while_it_answers(tmp_path: Path) -> None:
 
             assert searched == written - GRAPH_FROM
             gone = set(range(5, written - GRAPH_FROM, 10))
-            found, _ = await client.scroll("c", limit=20_000)
+            found, _ = await client.scroll("c", limit=100_000)
             assert {int(point.id) for point in found} == set(range(written)) - gone
             changed = {int(point.id): point.payload["n"] for point in found if point.payload and point.payload["n"]}
             assert changed == {n - GRAPH_FROM: n for n in range(GRAPH_FROM, written, 10) if n - GRAPH_FROM not in gone}
@@ -123,7 +123,7 @@ async def test_killed_at_any_moment(tmp_path: Path) -> None:
                 deadline = time.monotonic() + PATIENCE
                 while True:
                     assert time.monotonic() < deadline
-                    if answered < 1000 * (life + 1) + 2000:
+                    if answered < 2500 * (life + 1):
                         await write(client, answered)
                         answered += BATCH
                     if moment(tmp_path, life, before):

@@ -181,6 +181,13 @@ async def test_weighted_rank_fusion(pair: Pair, halves: tuple[Any, Any], thresho
 
 
 @COMPARED
+@given(halves=st.tuples(LEAVES, LEAVES))
+async def test_score_fusion(pair: Pair, halves: tuple[Any, Any]) -> None:
+    """Scores of two prefetches brought to one scale by their distributions, and summed."""
+    await compare(pair, prefetch=list(halves), query=models.FusionQuery(fusion=models.Fusion.DBSF), limit=POINTS)
+
+
+@COMPARED
 @given(halves=st.tuples(FUSED_ALONE, FUSED_ALONE))
 async def test_formula_on_scaled_scores(pair: Pair, halves: tuple[Any, Any]) -> None:
     """Prefetches within prefetches, and a formula over what they scored."""
@@ -202,6 +209,54 @@ async def test_scroll_and_count(pair: Pair, which: models.Filter) -> None:
 
     assert [(each.id, each.payload) for each in found] == [(each.id, each.payload) for each in expected]
     assert (await pair.server.count(COLLECTION, count_filter=which)).count == len(expected)
+
+
+CHANGES = st.lists(
+    st.one_of(
+        st.tuples(st.just("delete"), FILTERS),
+        st.tuples(st.just("set"), FILTERS, st.dictionaries(st.sampled_from(["word", "new"]), LETTERS, min_size=1)),
+        st.tuples(st.just("overwrite"), FILTERS, st.dictionaries(st.sampled_from(["word", "n"]), LETTERS, min_size=1)),
+        st.tuples(st.just("drop"), FILTERS),
+        st.tuples(st.just("write"), st.integers(0, POINTS - 1)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+async def change(client: AsyncQdrantClient, name: str, what: tuple[Any, ...]) -> None:
+    match what:
+        case ("delete", which):
+            await client.delete(name, models.FilterSelector(filter=which))
+        case ("set", which, payload):
+            await client.set_payload(name, payload, points=which)
+        case ("overwrite", which, payload):
+            await client.overwrite_payload(name, payload, points=which)
+        case ("drop", which):
+            await client.delete_payload(name, ["word", "part"], points=which)
+        case ("write", number):
+            await client.upsert(name, [some_points()[number]])
+
+
+@settings(COMPARED, max_examples=10)
+@given(changes=CHANGES)
+async def test_changes_by_filter(pair: Pair, changes: list[tuple[Any, ...]]) -> None:
+    """After any history of deletions, payloads set and points written anew, both hold the same."""
+    name = "changed"
+    held = []
+    for client in (pair.local, pair.server):
+        await client.create_collection(
+            name,
+            vectors_config={"dense": models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)},
+            sparse_vectors_config={"sparse": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        )
+        await client.upsert(name, some_points())
+        for each in changes:
+            await change(client, name, each)
+        held.append([(point.id, point.payload) for point in (await client.scroll(name, limit=POINTS))[0]])
+        await client.delete_collection(name)
+
+    assert held[1] == held[0]
 
 
 @COMPARED

@@ -3,7 +3,8 @@
 import pytest
 
 from adapters.qdrant.languages import language_of
-from adapters.qdrant.sparse import identifiers, sparse_of_passage, sparse_of_question
+from adapters.qdrant.sparse import Sparse, identifiers, sparse_of_passage, sparse_of_question
+from adapters.qdrant.terms import folded, words
 
 
 def overlap(passage: str, question: str, *, written_in: str | None = None, asked_in: str | None = None) -> float:
@@ -26,6 +27,16 @@ def overlap(passage: str, question: str, *, written_in: str | None = None, asked
         ("released as v2.3.1 in May", "v2.3.1"),
         ("the code is written in C++", "C++"),
         ("founded in 1994 by two", "1994"),
+        ("किताबें मेज़ पर हैं", "किताब"),
+        ("المكتبة الكبيرة في المدينة", "مكتبة"),
+        ("أَحْمَد كتب الرسالة", "احمد"),
+        ("kitaplar İstanbul'da", "istanbul"),
+        ("Η Αθήνα είναι πρωτεύουσα", "ΑΘΗΝΑ"),  # noqa: RUF001
+        ("Cafés in Paris", "cafe"),
+        ("대한민국의 수도는 서울이다", "서울"),
+        ("ວຽງຈັນເປັນນະຄອນຫຼວງຂອງລາວ", "ວຽງຈັນ"),
+        ("ｉＰｈｏｎｅ の値段", "iphone"),  # noqa: RUF001
+        ("የኢትዮጵያ ዋና ከተማ", "ከተማ"),
         ("Renault und Peugeot sind Hersteller", "how does Peugeot do it?"),
     ],
 )
@@ -82,3 +93,28 @@ def test_identifiers() -> None:
 def test_language_of(text: str, language: str | None) -> None:
     """Scripts and stop words decide; without either nothing is guessed."""
     assert language_of(text) == language
+
+
+def test_what_stands_around_counts_for_less() -> None:
+    """A word of the passage itself outweighs one of its neighbour, which outweighs none."""
+    around = "The pelican nests here. Otters swim. The heron waits."
+    weights = {
+        word: dict(zip(*_both(sparse_of_passage("Otters swim.", "en", around=around)), strict=True)).get(index, 0.0)
+        for word in ("otter", "pelican", "walrus")
+        for index in sparse_of_question(word, "en").indices[:1]
+    }
+
+    assert weights["otter"] > weights["pelican"] > weights["walrus"] == 0
+
+
+def _both(sparse: Sparse) -> tuple[list[int], list[float]]:
+    return sparse.indices, sparse.values
+
+
+def test_marks_of_a_script_stay_on_their_word() -> None:
+    """Vowel signs and viramas do not divide; vowel points, tatweel, nuktas and joiners make no difference."""
+    assert [*words("हिन्दी में", "hi")] == ["हिन्दी", "में"]
+    assert [*words("كتــاب اَلْعَرَبِيَّة", "ar")] == ["كتاب", "العربية"]
+    assert folded("क़लम") == "कलम"
+    assert folded("Ünïcödé") == "Unicode"
+    assert folded("ภาษาไทย") == "ภาษาไทย"
