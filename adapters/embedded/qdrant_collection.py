@@ -4,7 +4,7 @@
 
     NAME/collection.json   the request that made it; written last, removed first
     NAME/live.json         the folder of the live shard and how well it is indexed; replaced as a whole
-    NAME/shard*/           Edge's own files; a folder that live.json does not name, or a journal, is left over and removed
+    NAME/shard*/           Edge's own files; what live.json does not name, journals too, is left over and removed
 """
 
 import asyncio
