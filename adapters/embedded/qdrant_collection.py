@@ -4,7 +4,7 @@
 
     NAME/collection.json   the request that made it; written last, removed first
     NAME/live.json         the folder of the live shard and how well it is indexed; replaced as a whole
-    NAME/shard*/           Edge's own files; a folder that live.json does not name is left over, and is removed
+    NAME/shard*/           Edge's own files; what live.json does not name, journals too, is left over and removed
 """
 
 import asyncio
@@ -105,7 +105,9 @@ class Collection:
         with suppress(FileNotFoundError):
             live = Live(**json.loads((folder / "live.json").read_bytes()))
         for path in folder.glob(f"{FIRST_SHARD}*"):
-            if path.name != live.shard:
+            if path.is_file():  # a journal
+                path.unlink()
+            elif path.name != live.shard:
                 shutil.rmtree(path)
         shard = open_shard(folder / live.shard, made_by)
         return cls(folder.name, made_by, folder, shard, live, recorded=live.removed)
