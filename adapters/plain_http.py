@@ -5,7 +5,7 @@ there are no locks, cancel scopes and trace hooks in between. Whatever is not ``
 """
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 import httpx
 from httptools import HttpParserError, HttpResponseParser
@@ -124,8 +124,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport, self.is_open = transport, True
+        self._transport, self.is_open = cast(asyncio.Transport, transport), True  # uvloop's is one by its methods only
 
     def data_received(self, data: bytes) -> None:
         """A piece of the answer, or something that nobody asked for."""

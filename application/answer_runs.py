@@ -164,10 +164,14 @@ class AnswerRuns:
     async def _keep(self) -> None:
         """Checkpoints of all that grew, in one transaction; a database that is slow or away slows nothing."""
         grown = [run for key, run in self._runs.items() if key in self._tasks and len(run.events) > run.kept]
-        told = [len(run.events) for run in grown]
+        told, drafts = [], []
+        for run in grown:
+            told.append(len(run.events))
+            drafts.append(draft_of(run.message_id, run.events))
+            await asyncio.sleep(0)  # readers are told in between
         try:
             async with self.begin(None) as work:
-                await work.runs.keep([draft_of(run.message_id, run.events) for run in grown])
+                await work.runs.keep(drafts)
                 await work.commit()
         except ApplicationError as error:
             self.report.warning("checkpoint_missed", answers=len(grown), error=error.slug)

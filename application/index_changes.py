@@ -98,7 +98,7 @@ class ChangeIndex:
         index = self.generations.indexes.open(building)
         try:
             if missing:
-                await index.embedder.embed_query("Can this model be used?")
+                await index.embedder.ping()
             await index.vectors.prepare()
         except Unavailable as error:
             await self._note(building, error.message)

@@ -120,12 +120,11 @@ def show(what: str, milliseconds: list[float]) -> None:
 
 
 async def measure(questions: int, answers: int, pieces: int) -> None:
-    """All of it."""
+    """What one process bears."""
     async with running() as service:
         await first_tokens(service, questions)
         for number in (1, answers):
             show(f"lag of a piece, {number} at once", await many(service, number, pieces))
-    await measure_cuts(min(pieces, 100))
 
 
 async def measure_cuts(pieces: int) -> None:
@@ -141,10 +140,10 @@ if __name__ == "__main__":
     parser.add_argument("--questions", type=int, default=30)
     parser.add_argument("--answers", type=int, default=200)
     parser.add_argument("--pieces", type=int, default=100, help="of each answer, 20 a second")
+    parser.add_argument("--no-cuts", action="store_true", help="leave the cuts out")
     parser.add_argument("--only-cuts", action="store_true", help="leave the rest out")
     arguments = parser.parse_args()
-    asyncio.run(
-        measure_cuts(min(arguments.pieces, 100))
-        if arguments.only_cuts
-        else measure(arguments.questions, arguments.answers, arguments.pieces)
-    )
+    if not arguments.only_cuts:
+        asyncio.run(measure(arguments.questions, arguments.answers, arguments.pieces))
+    if not arguments.no_cuts:
+        asyncio.run(measure_cuts(min(arguments.pieces, 100)))

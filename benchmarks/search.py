@@ -72,7 +72,7 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
         made = await host.use_cases.create_collection(actor, name=COLLECTION)
     else:
         return
-    vectors = (await ports.generations.live()).vectors
+    vectors = (await host.use_cases.generations.live()).vectors
     began = time.perf_counter()
     for each in documents(actor, made.collection.id, chunks):
         async with ports.begin(actor.workspace_id) as work:

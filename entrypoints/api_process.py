@@ -1,6 +1,7 @@
 """One API process: takes requests on a socket that its parent opened, on the engines that its parent runs."""
 
 import argparse
+import gc
 import socket
 from contextlib import nullcontext
 from pathlib import Path
@@ -55,6 +56,8 @@ async def run(descriptor: int, *, name: str = "", peers_folder: Path | None = No
             ws_per_message_deflate=False,
             ws_ping_interval=None,  # the protocol has pings of its own
         )
+        gc.collect()
+        gc.freeze()  # what was loaded stays: to go through all of it again and again would halt every answer
         async with ending_lost_answers(host.use_cases.end_lost_answers), peers.answering() if peers else nullcontext():
             await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
 

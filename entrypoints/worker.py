@@ -14,6 +14,7 @@ from application.errors import ApplicationError, EmbedderUnavailable, Unavailabl
 from application.use_cases import UseCases
 from domain.generations import Recipe
 from entrypoints.host import Host
+from entrypoints.indexes import wanted_recipe
 from entrypoints.keeping import ending_lost_answers
 
 TEND_EVERY: Final = 60.0  # seconds
@@ -35,7 +36,7 @@ async def working(host: Host) -> AsyncIterator[None]:
         raise LookupError("Postgres has no address")
     worker = PostgresWorker(url, use_cases.handle_job, WorkerOptions(concurrency=settings.worker_concurrency))
     jobs = asyncio.create_task(worker.run())
-    beside = [asyncio.create_task(_tend(use_cases)), asyncio.create_task(_change_index(use_cases, host.wanted))]
+    beside = [asyncio.create_task(_tend(use_cases)), asyncio.create_task(_change_index(host))]
     try:
         async with ending_lost_answers(use_cases.end_lost_answers):
             yield
@@ -46,22 +47,31 @@ async def working(host: Host) -> AsyncIterator[None]:
         await asyncio.gather(jobs, *beside, return_exceptions=True)
 
 
-async def _change_index(use_cases: UseCases, wanted: Recipe | EmbedderUnavailable) -> None:
-    """Say once which index is wanted, then take every step towards it."""
-    if isinstance(wanted, EmbedderUnavailable):
-        _log.error("wanted_model_unusable", reason=wanted.message)
-    said = isinstance(wanted, EmbedderUnavailable)
+async def _change_index(host: Host) -> None:
+    """Say once which index is wanted, as soon as that can be told, and take every step towards it."""
+    if isinstance(host.wanted, EmbedderUnavailable):
+        _log.error("wanted_model_unusable", reason=host.wanted.message)
+    said = False
     while True:
         started = time.monotonic()
         try:
-            if not said and isinstance(wanted, Recipe):
-                await use_cases.want_index(wanted)
-                said = True
-            await use_cases.change_index()
+            if not said:
+                said = await _say_what_is_wanted(host)
+            await host.use_cases.change_index()
         except ApplicationError as error:
             _log.warning("index_change_postponed", reason=error.slug)
         # where there is much to look through, it is looked through less often
         await asyncio.sleep(max(CHANGE_EVERY, 10 * (time.monotonic() - started)))
+
+
+async def _say_what_is_wanted(host: Host) -> bool:
+    """False when the model cannot be found yet; its server may have started later than we."""
+    try:
+        recipe = host.wanted if isinstance(host.wanted, Recipe) else await wanted_recipe(host.settings)
+    except EmbedderUnavailable:
+        return False
+    await host.use_cases.want_index(recipe)
+    return True
 
 
 async def _tend(use_cases: UseCases) -> None:

@@ -33,10 +33,13 @@ class Prepared:
     constants: Values
 
     @classmethod
-    def of(cls, statement: Executable) -> "Prepared":
-        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes."""
+    def of(cls, statement: Executable, columns: Sequence[str] | None = None) -> "Prepared":
+        """Of values that the driver takes as they are: texts, numbers, times, ids, bytes.
+
+        `columns` are those that an INSERT fills.
+        """
         assert isinstance(statement, ClauseElement)  # noqa: S101 all that can be compiled are
-        compiled = statement.compile(dialect=_DIALECT)
+        compiled = statement.compile(dialect=_DIALECT, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 for this dialect
         return cls(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
 
@@ -60,18 +63,22 @@ class Transaction:
     @classmethod
     async def begin(cls, engine: AsyncEngine, opening: str) -> "Transaction":
         """`opening` is a text of statements that begins with BEGIN. Connections that died in the pool are replaced."""
+        old = engine.pool.checkedin()  # type: ignore[attr-defined]
         while True:
-            may_be_old = engine.pool.checkedin() > 0  # type: ignore[attr-defined]
             pooled = await engine.raw_connection()
             driver: Any = pooled.driver_connection
             made = cls(engine, opening, pooled, driver)
             try:
                 made._set_autocommit(on=True)  # SQLAlchemy begins and ends nothing by itself
                 await driver.execute(opening)
-            except _GONE as error:
-                pooled.invalidate(error)
-                if not may_be_old:
+            except Exception as error:
+                if not isinstance(error, _GONE) and not driver.is_closed():
+                    await made.close(error)
                     raise
+                pooled.invalidate(error)
+                if old <= 0:
+                    raise
+                old -= 1
             except BaseException as error:
                 await made.close(error)
                 raise

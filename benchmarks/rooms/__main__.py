@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.requests import Engines, with_engines
 from benchmarks.rooms import measures
+from benchmarks.rooms.engines import Engines, with_engines
 from benchmarks.rooms.soak import soak
 from benchmarks.rooms.town import flat
 

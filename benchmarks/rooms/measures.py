@@ -13,8 +13,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from adapters.embedded import postgres
-from benchmarks.requests import Engines
 from benchmarks.rooms import plain
+from benchmarks.rooms.engines import Engines
 from benchmarks.rooms.town import SERVER_CORE, Server, Town, listen, percentile, start, town
 from benchmarks.rooms.wire import Client, Wire, open_wire
 

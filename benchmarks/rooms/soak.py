@@ -16,7 +16,7 @@ import psutil
 import redis.asyncio
 from attrs import define, field
 
-from benchmarks.requests import Engines
+from benchmarks.rooms.engines import Engines
 from benchmarks.rooms.town import Town, town
 from benchmarks.rooms.wire import Client
 

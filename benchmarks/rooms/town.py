@@ -13,7 +13,7 @@ import httpx
 import psutil
 from attrs import define, field
 
-from benchmarks.requests import Engines
+from benchmarks.rooms.engines import Engines
 from tests.websocket import live_process
 
 ACCOUNT = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"}

@@ -170,7 +170,7 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
         return problem(request, 404, CODES[404], "There is no such resource.")
     entries = [
         {
-            "pointer": pointer_to(entry["loc"][1:]) if entry["type"] != "json_invalid" else "",
+            "pointer": pointer_to(_place_of(entry)),
             "in": str(entry["loc"][0]) if entry["loc"] else "body",
             "code": entry["type"],
             "message": entry["msg"].removeprefix("Value error, "),
@@ -179,6 +179,12 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
     ]
     detail = "The request is not as it should be; see `errors`."
     return problem(request, 422, domain.InvalidInput.code, detail, errors=entries)
+
+
+def _place_of(entry: Mapping[str, Any]) -> Sequence[int | str]:
+    if entry["type"] == "json_invalid":
+        return ()
+    return (*entry["loc"][1:], *entry.get("ctx", {}).get("at", ()))
 
 
 def pointer_to(location: Sequence[int | str]) -> str:

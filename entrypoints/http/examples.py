@@ -56,6 +56,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "MessageOut.status": "complete",
     "MessageOut.content": _TEXT,
     "MessageOut.error": None,
+    "ReadyOut.index": {"generation": 1, "model": "all-MiniLM-L6-v2", "change": None},
     "RoomOut.id": _ROOM,
     "RoomOut.name": "Contract talks",
     "RoomDetailOut.id": _ROOM,

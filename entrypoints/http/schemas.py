@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from application.knowledge import MAX_LIMIT, SearchFilters
 from domain.access import Scope
@@ -20,20 +21,20 @@ Words = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field
 Identifiers = Annotated[list[UUID], Field(max_length=MAX_IDS)]
 
 
-def check_plain(value: object, depth: int = 0) -> None:
+def check_plain(value: object, at: tuple[int | str, ...] = ()) -> None:
     """Refuse what no text column takes (NUL, half a surrogate pair) and nesting that nobody means."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    if len(at) > MAX_DEPTH:
+        raise PydanticCustomError("too_deep", "nested deeper than {depth}", {"depth": MAX_DEPTH})
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-            raise ValueError("text must not hold NUL or unpaired surrogates")
+            raise PydanticCustomError("not_plain", "text must not hold NUL or unpaired surrogates", {"at": at})
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            check_plain(key, depth + 1)
-            check_plain(inner, depth + 1)
+            check_plain(key, at)
+            check_plain(inner, (*at, key))
     elif isinstance(value, list):
-        for inner in value:
-            check_plain(inner, depth + 1)
+        for number, inner in enumerate(value):
+            check_plain(inner, (*at, number))
 
 
 class Body(BaseModel):

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,9 +15,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from application.errors import Unavailable
 from domain.access import Actor
 from domain.documents import DocumentStatus
+from domain.generations import GenerationState, Recipe
 from domain.ids import DocumentId
 from tests.application.conftest import bytes_of, member
 from tests.fakes.assembly import Assembly
+from tests.fakes.assembly_parts import BucketEmbedder
+from tests.fakes.vectors import InMemoryVectorIndex
 
 WORDS: Final = ("heron", "otter", "crane", "stork", "egret", "bittern")
 T = TypeVar("T")
@@ -95,8 +99,7 @@ class Documents(RuleBasedStateMachine):
         if not jobs:
             return
         taken = jobs.pop(0)
-        self.assembly.vectors.available = engine != "vectors"
-        self.assembly.embedder.down = engine == "embedder"
+        self.engines(vectors=engine != "vectors", embedder=engine != "embedder")
         try:
             self.run(self.assembly.use_cases.handle_job(taken.job))
         except Unavailable:
@@ -104,7 +107,26 @@ class Documents(RuleBasedStateMachine):
         else:
             self.look_what_went_live()
         finally:
-            self.assembly.vectors.available, self.assembly.embedder.down = True, False
+            self.engines(vectors=True, embedder=True)
+
+    def engines(self, *, vectors: bool, embedder: bool) -> None:
+        """Of every index that there is."""
+        for index in self.run(self.assembly.use_cases.generations.all()):
+            assert isinstance(index.vectors, InMemoryVectorIndex)
+            assert isinstance(index.embedder, BucketEmbedder)
+            index.vectors.available, index.embedder.down = vectors, not embedder
+
+    @rule(model=st.sampled_from(["buckets", "other", "third"]))
+    def want_model(self, model: str) -> None:
+        """Another index is to be built, or what was begun is given up; searches notice nothing."""
+        recipe = Recipe(model=model, name=model, dimensions=64)
+        self.run(self.assembly.use_cases.want_index(recipe))
+
+    @rule(cleared=st.booleans())
+    def change_index(self, cleared: bool) -> None:  # noqa: FBT001
+        """A step towards it, by a worker that may also clear away what was retired."""
+        change = self.assembly.use_cases.change_index
+        self.run(evolve(change, keep_retired=timedelta(0))() if cleared else change())
 
     @rule()
     def lose_jobs(self) -> None:
@@ -116,8 +138,6 @@ class Documents(RuleBasedStateMachine):
         self.work()
 
     def mend(self) -> None:
-        from datetime import timedelta
-
         use_cases = self.assembly.use_cases
         self.run(evolve(use_cases.requeue_unfinished, idle=timedelta(0))())
         everything = use_cases.reconcile_all
@@ -149,8 +169,13 @@ class Documents(RuleBasedStateMachine):
                 self.folder.cleanup()
 
     def nothing_is_left_over(self) -> None:
-        """In the end the stores agree, and of what was deleted there is the receipt alone."""
-        self.work()
+        """In the end the stores agree, one index is left, and of what was deleted there is the receipt alone."""
+        for _ in range(6):
+            self.work()
+            self.change_index(cleared=True)
+        states = [record.state for record in self.run(self.assembly.use_cases.generations.records())]
+        assert {GenerationState.LIVE, GenerationState.REMOVED} >= set(states)
+        assert states.count(GenerationState.LIVE) == 1
         findings = self.run(self.assembly.use_cases.reconcile_all(repair=False))
         assert not findings.differences
         assert findings.documents == len(self.expected)

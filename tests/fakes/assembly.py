@@ -61,7 +61,8 @@ class Assembly:
 
     @use_cases.default
     def _assembled(self) -> UseCases:
-        self.begin.database.table(GENERATIONS).setdefault(FIRST.number, FIRST)
+        if isinstance(self.begin, FakeUnitOfWorkFactory):  # a real database is told by who starts on it
+            self.begin.database.table(GENERATIONS).setdefault(FIRST.number, FIRST)
         return assemble(self.ports(), self.policy)
 
     def ports(self) -> Ports:

@@ -166,6 +166,19 @@ async def test_text_that_no_database_takes_is_refused(ada: Member, query: str) -
     assert response.status_code == 422
 
 
+async def test_text_that_no_database_takes_is_told_where_it_stands(ada: Member) -> None:
+    """Inside of lists and objects too, without the words of it."""
+    deep = {"query": "x", "filters": {"tags": ["a", "b\0c"]}}
+    answers = [
+        await ada.call("PATCH", "", json={"name": "a\0b"}),
+        await ada.call("POST", "search", json=deep),
+    ]
+
+    assert [("/name", "not_plain"), ("/filters/tags/1", "not_plain")] == [
+        (entry["pointer"], entry["code"]) for answer in answers for entry in answer.json()["errors"]
+    ]
+
+
 async def test_nul_in_a_query_is_refused(ada: Member) -> None:
     assert (await ada.call("GET", "documents", params={"q": "a\0b"})).status_code == 422
     assert (await ada.call("GET", "documents", params={"tag": "a\0b"})).status_code == 422

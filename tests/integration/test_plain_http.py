@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import uvloop
 
 from adapters.embedded.sockets import free_port
 from adapters.plain_http import PlainTransport
@@ -105,3 +106,16 @@ async def test_nobody_listens() -> None:
     async with httpx.AsyncClient(transport=PlainTransport(keepalive=1)) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(f"http://127.0.0.1:{free_port()}/")
+
+
+def test_on_the_loop_of_the_api() -> None:
+    """API processes run on uvloop, whose transports are no asyncio.Transport."""
+
+    async def ask() -> None:
+        async with server() as (client, connections, _):
+            answers = [(await client.post(path, content=b"x")).text for path in ("/length", "/chunks", "/length")]
+
+            assert answers == ["hello"] * 3
+            assert len(connections) == 1
+
+    uvloop.run(ask())

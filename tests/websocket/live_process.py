@@ -31,6 +31,7 @@ from entrypoints.websocket import hub
 from entrypoints.websocket.frames import MAX_FRAME_BYTES
 from entrypoints.websocket.protocol import RoomsProtocol
 from tests.fakes.assembly import Assembly
+from tests.fakes.generations import FIRST
 from tests.websocket.conftest import StandInContainer
 
 
@@ -58,6 +59,7 @@ async def run(options: argparse.Namespace) -> None:
         presence=presence,
         run_log=log,
     )
+    await assembly.use_cases.want_index(FIRST.recipe, only_first=True)
     app = create_app(StandInContainer(assembly))
     if options.most_per_user:
         hub.MAX_PER_USER = options.most_per_user

@@ -1,13 +1,21 @@
 """The audit log."""
 
-from attrs import asdict
+from typing import Final
+
+from attrs import asdict, fields
 from sqlalchemy import insert, or_, select
 
 from adapters.postgres.request_tables import audit_log
 from adapters.postgres.session import Session
 from adapters.postgres.tables import memberships
+from adapters.postgres.transaction import Prepared
 from domain.audit import AuditEntry, Deed
 from domain.ids import WorkspaceId
+
+_ADD: Final = Prepared.of(
+    insert(audit_log).inline(),
+    [column.name for column in fields(AuditEntry) if column.name not in {"number", "at"}],
+)
 
 
 class PostgresAuditLog:
@@ -19,7 +27,7 @@ class PostgresAuditLog:
     async def add(self, entry: AuditEntry) -> None:
         """Append it."""
         values = asdict(entry, filter=lambda attribute, _: attribute.name not in {"number", "at"})
-        await self._session.execute(insert(audit_log).values(values | {"deed": entry.deed.value}).inline())
+        await self._session.rows(_ADD, **values | {"deed": entry.deed.value})
 
     async def page(self, workspace_id: WorkspaceId, *, limit: int, before: int | None = None) -> list[AuditEntry]:
         """Newest first."""

@@ -16,7 +16,9 @@ from domain.ids import SessionId, UserId
 from domain.users import LoginSession, User
 
 _BY_ID: Final = Prepared.of(select(users).where(users.c.id == bindparam("id")))
+_LOCKED: Final = Prepared.of(select(users).where(users.c.id == bindparam("id")).with_for_update(key_share=True))
 _BY_EMAIL: Final = Prepared.of(select(users).where(users.c.email == bindparam("email")))
+_ADD_SESSION: Final = Prepared.of(insert(login_sessions), [column.name for column in login_sessions.c])
 _LIVE: Final = Prepared.of(
     select(login_sessions.c.id)
     .join(users, users.c.id == login_sessions.c.user_id)
@@ -43,7 +45,7 @@ class PostgresUsers:
 
     async def lock(self, user_id: UserId) -> User | None:
         """By id, held until the transaction ends; rows that point at it may still be written."""
-        row = await self._session.one(select(users).where(users.c.id == user_id).with_for_update(key_share=True))
+        row = await self._session.first(_LOCKED, id=user_id)
         return user_from(row) if row else None
 
     async def by_email(self, email: str) -> User | None:
@@ -118,7 +120,7 @@ class PostgresLoginSessions:
 
     async def add(self, session: LoginSession) -> None:
         """A new one."""
-        await self._session.execute(insert(login_sessions).values(session_values(session)))
+        await self._session.rows(_ADD_SESSION, **session_values(session))
         await self._spend(session)
 
     async def save(self, session: LoginSession) -> None:
