@@ -30,7 +30,7 @@ _CUE_BONUS: Final = 0.15
 
 @frozen
 class _Bar:
-    """How much evidence answers. Measured on XQuAD with the model that is brought along: see ADR 0017."""
+    """How much evidence answers. Measured on XQuAD with the model that is brought along: see ADR 0016."""
 
     words: float  # coverage, where it decides alone
     both: float | None = None  # coverage and cosine together; None where cosines say too little

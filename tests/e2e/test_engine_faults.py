@@ -303,18 +303,20 @@ async def test_a_crashed_engine_comes_back_at_the_same_address(data: Path, start
     host = start(data)
     await note(host, "kept")
     words = ("bin/postgres", "valkey-server", "--path", "--model")
-    before = [host.child(word) for word in words]
-    for process in before:
-        process.kill()
-    until(lambda: not any(process.is_running() for process in before))
 
-    def back() -> bool:
+    def there() -> bool:
         try:
             return all(psutil.pid_exists(host.child(word).pid) for word in words)
         except (LookupError, psutil.NoSuchProcess, psutil.ZombieProcess):
             return False
 
-    until(back)
+    until(there)  # the model is the last to be started, and nobody waits for it
+    before = [host.child(word) for word in words]
+    for process in before:
+        process.kill()
+    until(lambda: not any(process.is_running() for process in before))
+
+    until(there)
     deadline = time.monotonic() + 20
     while True:
         try:

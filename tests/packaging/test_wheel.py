@@ -94,7 +94,7 @@ def test_lives_beside_a_host_with_its_own_domain(installed: Installed) -> None:
 
     done = installed.run(installed.python, "app.py")
 
-    assert (done.returncode, done.stdout) == (0, "host 5\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "host 7\n"), done.stderr
 
 
 def test_a_host_is_checked_against_our_types(installed: Installed) -> None:
