@@ -224,7 +224,7 @@ async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: i
 async def run(options: argparse.Namespace, data_dir: Path) -> list[Row]:
     """Fill, ask, and say what came of it."""
     configure_logging(log_format="console", level="error")
-    settings = load_settings(data_dir=data_dir, log_level="error")
+    settings = load_settings(data_dir=data_dir, log_level="error", rate_limits="off")
     async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
         actor, bearer = await somebody(host)
         await fill(host, actor, options.chunks)

@@ -150,6 +150,8 @@ async def measure(index: QdrantIndex, client: AsyncQdrantClient, folder: Path, p
 def told(spent: dict[str, list[float]]) -> None:
     """Milliseconds of each phase so far."""
     for phase, all_of_it in spent.items():
+        if len(all_of_it) < 2:  # noqa: PLR2004 a phase that has just begun has no percentiles
+            continue
         cuts = statistics.quantiles(all_of_it, n=20)
         print(
             f"hybrid, {phase:18} {len(all_of_it):6} searches  p50 {cuts[9]:6.2f} ms  p95 {cuts[18]:6.2f} ms"
