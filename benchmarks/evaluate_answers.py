@@ -7,7 +7,8 @@ the extractive answerer, or Claude where a key is set. Every question is asked t
 that holds its evidence named. Questions of other sets are asked as well: their answers are not in the files, and the
 right thing to do is to say so.
 
-- hit: a citation of the answer stands on a gold page, or overlaps the gold characters
+- found: one of the first five passages of a search stands on a gold page, or overlaps the gold characters
+- hit: a citation of the answer does
 - document: a citation is of the right file
 - answered: the answer has citations
 - verified: share of all citations whose quote stands in its chunk to the letter and, where there are pages, on these
@@ -34,6 +35,7 @@ from domain.ids import ChunkId, DocumentId
 from domain.passages import Chunk
 
 AT_ONCE = 4  # questions
+PASSAGES = 5  # of a search, in which the evidence is looked for
 PAGE = 200  # chunks fetched at a time
 STRANGERS = 60  # questions of other sets, at most
 
@@ -42,8 +44,9 @@ Row = dict[str, Any]
 
 @frozen
 class Outcome:
-    """One answer, judged."""
+    """One answer, judged, and what a search for its question finds."""
 
+    is_found: bool
     is_hit: bool
     has_document: bool
     citations: int
@@ -63,6 +66,7 @@ class Answers:
     async def outcome(self, question: str, golds: Sequence[Gold], document: DocumentId | None = None) -> Outcome:
         """Of one question, asked among all files or in one."""
         async with self._free:
+            is_found = await self._is_found(question, golds, document)
             message = await self._asked(question, document)
             places = [(citation, await self._chunk(citation)) for citation in message.citations]
             right = [
@@ -72,12 +76,22 @@ class Answers:
                 if self.corpus.documents[citation.document_id] == gold.file
             ]
             return Outcome(
+                is_found=is_found,
                 is_hit=any(_is_hit(*each) for each in right),
                 has_document=bool(right),
                 citations=len(places),
                 verified=sum([await self._verifies(citation, chunk) for citation, chunk in places]),
                 words=len(message.content.split()),
             )
+
+    async def _is_found(self, question: str, golds: Sequence[Gold], document: DocumentId | None) -> bool:
+        within = SearchFilters(
+            collection_ids=frozenset({self.corpus.id}),
+            document_ids=None if document is None else frozenset({document}),
+        )
+        outcome = await self.where.use_cases.search(self.where.actor, query=question, limit=PASSAGES, filters=within)
+        chunks = [(self.corpus.documents[found.document.id], found.chunk) for found in outcome.passages]
+        return any(name == gold.file and _holds(chunk, gold) for name, chunk in chunks for gold in golds)
 
     async def _asked(self, question: str, document: DocumentId | None) -> Message:
         use_cases, actor = self.where.use_cases, self.where.actor
@@ -117,6 +131,14 @@ class Answers:
         return "".join(citation.quote.split()) in "".join(text.split())
 
 
+def _holds(chunk: Chunk, gold: Gold) -> bool:
+    if gold.page is not None:
+        return chunk.page_from is not None and chunk.page_from <= gold.page <= (chunk.page_to or chunk.page_from)
+    if gold.char_from is None or gold.char_to is None:
+        return False
+    return chunk.char_from < gold.char_to and gold.char_from < chunk.char_to
+
+
 def _is_hit(citation: Citation, chunk: Chunk, gold: Gold) -> bool:
     if gold.page is not None:
         return citation.page_from is not None and citation.page_from <= gold.page <= (
@@ -137,6 +159,7 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
     return {
         "set": name,
         "questions": len(outcomes),
+        "found": _share(one.is_found for one in outcomes),
         "hit": _share(one.is_hit for one in outcomes),
         "document": _share(one.has_document for one in outcomes),
         "answered": _share(one.citations > 0 for one in outcomes),
