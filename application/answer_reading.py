@@ -38,7 +38,7 @@ class ReadAnswer:
     access: ConversationAccess
 
     async def __call__(self, actor: Actor, *, message_id: MessageId, after: int = 0) -> AsyncIterator[RunEvent]:
-        """Events with a greater offset than `after` until the last; `NotFound`, or `Conflict` for a question, at once."""
+        """Events with a greater offset than `after` until the last; `NotFound`, or `Conflict` for a question."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
             message = await self.access.answer(work, actor, message_id)
