@@ -28,6 +28,7 @@ class ReadAnswer:
 
     - A resumed stream gives the missed events with the same number, name and data, also long after the end.
     - Sources and citations of documents that the reader may not read are left out.
+    - A question has no events of its own: `not_an_answer` (409).
     - While the log of the run cannot be read, the stream goes on from what was stored, a few seconds behind.
     """
 
@@ -37,10 +38,10 @@ class ReadAnswer:
     access: ConversationAccess
 
     async def __call__(self, actor: Actor, *, message_id: MessageId, after: int = 0) -> AsyncIterator[RunEvent]:
-        """Events with a greater offset than `after` until the last; `NotFound` before the first event."""
+        """Events with a greater offset than `after` until the last; `NotFound`, or `Conflict` for a question."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
-            message = await self.access.message(work, actor, message_id)
+            message = await self.access.answer(work, actor, message_id)
         return self._shown(actor, message, after)
 
     async def own(self, actor: Actor, *, message_id: MessageId) -> AsyncIterator[RunEvent]:

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from application.answer_runs import Run
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.history import estimated_request, estimated_tokens
 from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, ModelRequest, TextPart
 from application.ports.system import Log
@@ -82,10 +82,22 @@ class Writing:
 
     async def _close_block(self) -> None:
         before = self.draft.dropped
+        await self._place()
         for citation in self.draft.close_block():
             await self.run.emit("citation", citation_view(citation))
         if self.draft.dropped > before:
             self.report.warning("citations_dropped", count=self.draft.dropped - before)
+
+    async def _place(self) -> None:
+        """Learn where the lines stand that the block cites; without the database, the chunks' own boxes must do."""
+        chunks = self.draft.unplaced()
+        if not chunks:
+            return
+        try:
+            async with self.begin(self.message.workspace_id) as work:
+                self.draft.pages.update(await work.passages.pages_of(chunks))
+        except Unavailable as error:
+            self.report.warning("citations_not_placed", error=error.slug)
 
     async def end(self, message: Message) -> Message:
         """Save the end in one transaction, then tell it; the message as it stands then.

@@ -219,7 +219,8 @@ class RegenerateAnswer:
 class CancelAnswer:
     """Stop an answer wherever it is written; what it has so far is kept.
 
-    Another process sees the wish within a second, by the database alone.
+    Another process sees the wish within a second, by the database alone. A question cannot be stopped:
+    `not_an_answer` (409).
     """
 
     begin: UnitOfWorkFactory
@@ -227,10 +228,10 @@ class CancelAnswer:
     access: ConversationAccess
 
     async def __call__(self, actor: Actor, *, message_id: MessageId) -> None:
-        """`NotFound` when it is not the actor's; an answer that is over stays as it is."""
+        """`NotFound` when it is not the actor's, `Conflict` for a question; an answer that is over stays as it is."""
         actor.require(Action.CHAT)
         async with self.begin(actor.workspace_id) as work:
-            message = await self.access.message(work, actor, message_id)
+            message = await self.access.answer(work, actor, message_id)
             if message.is_over or self.runs.cancel(message.id):
                 return
             await work.runs.request_cancel(message.id)

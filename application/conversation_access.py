@@ -6,8 +6,8 @@ from attrs import evolve, frozen
 
 from application.ports.unit_of_work import UnitOfWork
 from domain.access import Actor
-from domain.conversations import Conversation, Message
-from domain.errors import Forbidden, NotFound
+from domain.conversations import Conversation, Message, Speaker
+from domain.errors import Conflict, Forbidden, NotFound
 from domain.ids import ConversationId, MessageId
 
 # whether the conversation is there for the actor; asked inside the unit of work that loaded it
@@ -47,6 +47,13 @@ class ConversationAccess:
         if found is None or found.workspace_id != actor.workspace_id:
             raise NotFound("There is no such message.")
         await self.conversation(work, actor, found.conversation_id)
+        return found
+
+    async def answer(self, work: UnitOfWork, actor: Actor, message_id: MessageId) -> Message:
+        """As `message`; `Conflict` (``not_an_answer``) for a question, which nobody writes or streams."""
+        found = await self.message(work, actor, message_id)
+        if found.role is not Speaker.ASSISTANT:
+            raise Conflict("This message is a question. Take the id of its answer.", code="not_an_answer")
         return found
 
 

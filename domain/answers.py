@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from attrs import define, evolve, field, frozen
 
 from domain.ids import ChunkId, DocumentId
-from domain.passages import PageBoxes, Passage
+from domain.pages import PageIndex
+from domain.passages import Chunk, Page, PageBoxes, Passage
 
 
 @frozen(kw_only=True)
@@ -45,7 +46,7 @@ class Citation:
     page_from: int | None
     page_to: int | None
     quote: str  # verbatim text of the chunk
-    boxes: tuple[PageBoxes, ...] = ()
+    boxes: tuple[PageBoxes, ...] = ()  # of the lines that hold the quote
 
 
 @frozen(kw_only=True)
@@ -59,7 +60,13 @@ class ClaimedCitation:
 
 
 def check_citation(
-    claim: ClaimedCitation, sources: Mapping[str, Source], *, claim_from: int, claim_to: int, index: int
+    claim: ClaimedCitation,
+    sources: Mapping[str, Source],
+    *,
+    claim_from: int,
+    claim_to: int,
+    index: int,
+    pages: Mapping[ChunkId, Sequence[Page]],
 ) -> Citation | None:
     """The citation if it holds, else None (the caller drops and counts it).
 
@@ -77,7 +84,8 @@ def check_citation(
     place = chunk.text.find(quote, len("".join(source.blocks[: claim.block_from])))
     if place < 0:
         return None
-    page_from, page_to = chunk.pages_of(place, place + len(quote))
+    end = place + len(quote)
+    page_from, page_to = chunk.pages_of(place, end)
     return Citation(
         index=index,
         claim_from=claim_from,
@@ -88,8 +96,15 @@ def check_citation(
         page_from=page_from,
         page_to=page_to,
         quote=quote,
-        boxes=tuple(boxes for boxes in chunk.boxes if page_from is None or page_from <= boxes.page <= (page_to or 0)),
+        boxes=_boxes(chunk, place, end, pages.get(chunk.id, ())),
     )
+
+
+def _boxes(chunk: Chunk, start: int, end: int, pages: Sequence[Page]) -> tuple[PageBoxes, ...]:
+    """Of the lines that hold `text[start:end]`; of the whole chunk on those pages where the lines are not known."""
+    lines = PageIndex(pages).boxes(chunk.char_from + start, chunk.char_from + end)
+    first, last = chunk.pages_of(start, end)
+    return lines or tuple(boxes for boxes in chunk.boxes if first is None or first <= boxes.page <= (last or 0))
 
 
 @define
@@ -104,6 +119,7 @@ class AnswerDraft:
     content: str = ""
     citations: list[Citation] = field(factory=list)
     dropped: int = 0
+    pages: dict[ChunkId, Sequence[Page]] = field(factory=dict)  # that cited chunks stand on
     _block_from: int = 0
     _claims: list[ClaimedCitation] = field(factory=list)
 
@@ -124,13 +140,21 @@ class AnswerDraft:
         """A citation of the present block, to be checked when the block is closed."""
         self._claims.append(claim)
 
+    def unplaced(self) -> list[Chunk]:
+        """Chunks that the present block cites, and whose pages are not in `pages` yet."""
+        sources = [self.sources[claim.source_uri] for claim in self._claims if claim.source_uri in self.sources]
+        cited = {source.passage.chunk.id: source.passage.chunk for source in sources}
+        return [chunk for chunk in cited.values() if chunk.boxes and chunk.id not in self.pages]
+
     def close_block(self) -> tuple[Citation, ...]:
         """The citations of the block that hold; the others are dropped and counted."""
         found: list[Citation] = []
         start, end = _trimmed(self.content, self._block_from, len(self.content))
         for claim in self._claims:
             index = len(self.citations)
-            citation = check_citation(claim, self.sources, claim_from=start, claim_to=end, index=index)
+            citation = check_citation(
+                claim, self.sources, claim_from=start, claim_to=end, index=index, pages=self.pages
+            )
             if citation is None:
                 self.dropped += 1
             elif not any(evolve(citation, index=c.index) == c for c in self.citations):

@@ -69,6 +69,17 @@ _HTML: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HTML_INSIDE: Final = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+_PROGRAMS: Final = (  # marks of programs that hold a byte which no text begins with
+    b"MZ\x90\0",
+    b"MZ\0",
+    b"\x7fELF",
+    b"\xca\xfe\xba\xbe",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\0asm",
+)
 _LOCAL_HEADER: Final = 30  # bytes before the name of a zip member
 _MOST_CONTROLS: Final = 0.02  # of the bytes, in text
 _MOST_NULS: Final = 0.10
@@ -99,7 +110,7 @@ def media_type_of(head: bytes, filename: str) -> str:
         return PDF
     if head.startswith(b"{\\rtf"):
         return RTF
-    if not looks_like_text(head):
+    if head.startswith(_PROGRAMS) or not looks_like_text(head):
         return _by_magic(head, filename)
     return _text(head, extension)
 

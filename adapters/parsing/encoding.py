@@ -19,6 +19,8 @@ _WESTERN: Final = frozenset(
 _MOST_BAD_SHARE: Final = 0.2  # of the non-ASCII characters, for text that is UTF-8 with some damage
 _WIDE_NULS: Final = 0.25  # of the bytes at odd or even places, for text that is UTF-16
 _FEW_NULS: Final = 0.02
+_LEAST_WIDE: Final = 8  # bytes, and zero ones among them, below which nothing is evidence
+_LEAST_NULS: Final = 3
 _SHORT: Final = 64  # non-ASCII bytes: below, statistics guess worse than the most common code page
 
 
@@ -34,8 +36,8 @@ def wide_encoding(data: bytes) -> str | None:
     """UTF-16 without a mark, told by where its zero bytes are (or, without any, by plausible characters)."""
     sample = data[:SAMPLE]
     sample = sample[: len(sample) // 2 * 2]
-    if len(sample) < 4:  # noqa: PLR2004 too little to tell
-        return None
+    if len(sample) < _LEAST_WIDE or sample.count(0) < _LEAST_NULS:
+        return None  # too little to tell
     half = len(sample) // 2
     if half < _SHORT and len(data) % 2:
         return None  # a few characters with a stray zero byte among them

@@ -79,9 +79,9 @@ def assemble(pages: list[PageLines], builder: DocumentBuilder) -> None:
             if place is not None:
                 offset = place[0] - start
                 spans.extend(
-                    TextSpan(char_from=offset + a, char_to=offset + b, bbox=_rounded(line.box))
+                    TextSpan(char_from=offset + a, char_to=offset + b, bbox=box)
                     for line, (a, b) in zip(paragraph, places, strict=True)
-                    if b > a
+                    if b > a and (box := _on_page(line.box, page)) is not None
                 )
         builder.end_page(page.number, width=page.width, height=page.height, spans=tuple(spans))
 
@@ -273,6 +273,8 @@ def _half(size: float) -> float:
     return round(size * 2) / 2
 
 
-def _rounded(box: Box) -> Box:
-    left, top, right, bottom = box
-    return round(left, 1), round(top, 1), round(right, 1), round(bottom, 1)
+def _on_page(box: Box, page: PageLines) -> Box | None:
+    """The part of the box that the page shows, rounded; None where it shows nothing of it."""
+    left, right = (round(min(max(x, 0.0), page.width), 1) for x in (box[0], box[2]))
+    top, bottom = (round(min(max(y, 0.0), page.height), 1) for y in (box[1], box[3]))
+    return (left, top, right, bottom) if left < right and top < bottom else None

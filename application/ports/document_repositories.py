@@ -203,6 +203,10 @@ class Passages(Protocol):
         """One page with its text."""
         ...
 
+    async def pages_of(self, chunks: Sequence[Chunk]) -> dict[ChunkId, list[Page]]:
+        """The pages that each chunk stands on, ascending; nothing for chunks that are gone or have no pages."""
+        ...
+
     async def of_documents(
         self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
     ) -> list[Chunk]:

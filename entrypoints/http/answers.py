@@ -111,7 +111,7 @@ async def post_message(
     operation_id="readAnswer",
     summary="Read an answer's events",
     description=about(answer_reading.ReadAnswer),
-    responses={200: EVENTS},
+    responses={200: EVENTS, **problems(409)},
 )
 async def read_answer(
     use_cases: UseCasesDep,
@@ -133,6 +133,7 @@ async def read_answer(
     operation_id="cancelAnswer",
     summary="Stop an answer",
     description=about(asking.CancelAnswer),
+    responses=problems(409),
 )
 async def cancel_answer(use_cases: UseCasesDep, actor: ActorDep, message_id: UUID) -> JSONResponse:
     """Stop an answer."""

@@ -122,3 +122,12 @@ def test_formats_are_told_apart(head: bytes, name: str, media_type: str) -> None
 def test_nothing_makes_it_raise(head: bytes, name: str) -> None:
     """Whatever the bytes and the name."""
     assert "/" in ContentTypes().detect(head, name).media_type
+
+
+@pytest.mark.parametrize("name", ["a.txt", "x.exe", "a"])
+@pytest.mark.parametrize(
+    "head", [b"MZ\x90\0", b"MZ\x90\0\x03\0\0\0", b"\x7fELF\x02\x01\x01" + b"a" * 99, b"\x90\0", b"a\0b\1"]
+)
+def test_programs_and_stray_zero_bytes_are_no_text(head: bytes, name: str) -> None:
+    """UTF-16 without a mark is believed where several characters speak for it."""
+    assert not ContentTypes().detect(head, name).supported

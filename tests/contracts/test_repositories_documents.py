@@ -372,6 +372,24 @@ async def test_passages_come_back_as_they_were_stored(units: Units) -> None:
         assert await work.passages.read_page(document.id, 2, 1) is None
 
 
+async def test_pages_of_chunks_are_those_they_stand_on(units: Units) -> None:
+    """Ascending, of the chunk's revision and generation; nothing of a chunk without pages or one that is gone."""
+    team = await found_team(units)
+    document = await _stored(units, team)
+    both = make_chunk(document.id, 0)
+    second = evolve(make_chunk(document.id, 1), page_from=2)
+    bare = evolve(make_chunk(document.id, 2), page_from=None, page_to=None)
+    pages = [make_page(2), make_page(1), make_page(3)]
+    async with units.begin(team.id) as work:
+        await work.passages.replace(document.id, 1, [both, second, bare], pages)
+        await work.passages.replace(document.id, 2, [], [make_page(1)])
+
+        found = await work.passages.pages_of([both, second, bare, make_chunk(document.id, 9)])
+
+        assert found == {both.id: [make_page(1)[0], make_page(2)[0]], second.id: [make_page(2)[0]]}
+        assert await work.passages.pages_of([]) == {}
+
+
 async def test_neighbours_stand_directly_beside(units: Units) -> None:
     """Of several chunks at once, each neighbour once, of the same revision only."""
     team = await found_team(units)

@@ -7,7 +7,7 @@ import pytest
 from application.sources import make_source
 from domain.answers import AnswerDraft, Citation, ClaimedCitation, check_citation
 from domain.ids import ChunkId, CollectionId, DocumentId
-from domain.passages import Chunk, DocumentRef, PageBoxes, Passage
+from domain.passages import Chunk, DocumentRef, Page, PageBoxes, Passage, TextSpan
 
 FIRST, SECOND, THIRD = "Water boils at 100 degrees. ", "It freezes at 0.\n\n", "Steam is hot."
 DOCUMENT = DocumentId(UUID(int=1))
@@ -38,10 +38,38 @@ def passage(page_from: int | None = 3) -> Passage:
     return Passage(chunk=chunk, document=reference, score=1.0)
 
 
-def cite(quote: str, block_from: int, block_to: int, *, page_from: int | None = 3) -> Citation | None:
+def cite(
+    quote: str, block_from: int, block_to: int, *, page_from: int | None = 3, pages: tuple[Page, ...] = ()
+) -> Citation | None:
     source = make_source(passage(page_from))
     claim = ClaimedCitation(source_uri=source.uri, block_from=block_from, block_to=block_to, quote=quote)
-    return check_citation(claim, {source.uri: source}, claim_from=0, claim_to=5, index=0)
+    known = {source.passage.chunk.id: pages}
+    return check_citation(claim, {source.uri: source}, claim_from=0, claim_to=5, index=0, pages=known)
+
+
+def test_a_citation_has_the_boxes_of_the_lines_that_hold_its_quote() -> None:
+    """Not those of the whole passage, as long as the lines are known."""
+    lines = [(0, len(FIRST)), (len(FIRST), len(FIRST + SECOND))]
+    boxes = [(10.0, 100.0 * n, 90.0, 100.0 * n + 10) for n in (1, 2, 3)]
+    third = Page(
+        number=3,
+        char_from=0,
+        char_to=len(FIRST + SECOND),
+        spans=tuple(TextSpan(char_from=a, char_to=b, bbox=box) for (a, b), box in zip(lines, boxes, strict=False)),
+    )
+    fourth = Page(
+        number=4,
+        char_from=len(FIRST + SECOND),
+        char_to=len(FIRST + SECOND + THIRD),
+        spans=(TextSpan(char_from=0, char_to=len(THIRD), bbox=boxes[2]),),
+    )
+    cited = [cite(quote, n, n + 1, pages=(third, fourth)) for n, quote in enumerate((FIRST, SECOND, THIRD))]
+
+    assert [one and one.boxes for one in cited] == [
+        (PageBoxes(page=3, rects=(boxes[0],)),),
+        (PageBoxes(page=3, rects=(boxes[1],)),),
+        (PageBoxes(page=4, rects=(boxes[2],)),),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -278,6 +278,18 @@ class FakePassages(FakeRepository):
         found: StoredPage | None = self._rows.first(PAGES, lambda stored: _place(stored) == place)
         return (found.page, found.text) if found else None
 
+    async def pages_of(self, chunks: Sequence[Chunk]) -> dict[ChunkId, list[Page]]:
+        wanted = {chunk.id for chunk in chunks}
+        found: dict[ChunkId, list[Page]] = {}
+        for one in [stored for stored in self._rows.rows(CHUNKS) if stored.chunk.id in wanted]:
+            chunk = one.chunk
+            place = (chunk.document_id, chunk.revision, one.generation)
+            for page in sorted(self._rows.rows(PAGES), key=lambda stored: stored.page.number):
+                is_of = (page.document_id, page.revision, page.generation) == place
+                if is_of and chunk.page_from is not None and chunk.page_from <= page.page.number <= chunk.page_to:
+                    found.setdefault(chunk.id, []).append(page.page)
+        return found
+
     async def of_documents(
         self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
     ) -> list[Chunk]:

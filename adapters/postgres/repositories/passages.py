@@ -157,6 +157,28 @@ class PostgresPassages:
         )
         return (page_from(row), row["text"]) if row else None
 
+    async def pages_of(self, chunks: Sequence[Chunk]) -> dict[ChunkId, list[Page]]:
+        """The pages that each chunk stands on, ascending."""
+        columns = [column for column in pages_table.c if column.name != "text"]
+        rows = await self._session.all(
+            select(chunks_table.c.id.label("chunk_id"), *columns)
+            .join(
+                pages_table,
+                and_(
+                    pages_table.c.document_id == chunks_table.c.document_id,
+                    pages_table.c.revision == chunks_table.c.revision,
+                    pages_table.c.generation == chunks_table.c.generation,
+                    pages_table.c.number.between(chunks_table.c.page_from, chunks_table.c.page_to),
+                ),
+            )
+            .where(one_of(chunks_table.c.id, [chunk.id for chunk in chunks]))
+            .order_by(pages_table.c.number)
+        )
+        found: dict[ChunkId, list[Page]] = {}
+        for row in rows:
+            found.setdefault(row["chunk_id"], []).append(page_from(row))
+        return found
+
     async def of_documents(
         self, document_ids: Sequence[DocumentId], *, limit: int, after: ChunkId | None = None
     ) -> list[Chunk]:
