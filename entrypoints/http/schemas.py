@@ -160,7 +160,7 @@ class DocumentPatch(Body):
 
 
 class FiltersBody(Body):
-    """What a search is narrowed by; every condition must hold."""
+    """What a search is narrowed by; every condition must hold, and an empty list matches nothing."""
 
     # A misspelt condition is refused: left aside it would let everything through.
     model_config = example(tags=["finance"], created_from="2026-01-01T00:00:00Z") | ConfigDict(extra="forbid")
@@ -206,7 +206,9 @@ class ConversationBody(Body):
 
     model_config = example(title="Notice periods", collection_ids=[])
     title: str | None = None
-    collection_ids: Identifiers | None = Field(default=None, description="All that you may read when left out.")
+    collection_ids: Identifiers | None = Field(
+        default=None, description="All that you may read when left out or empty."
+    )
     instructions: str | None = None
     model: str | None = Field(default=None, max_length=200)
 

@@ -156,3 +156,14 @@ async def test_messages_of_others_are_not_there(ada: Member, bob: Member, talk: 
     for method, path in (("GET", ""), ("GET", "/stream"), ("POST", "/cancel")):
         assert (await bob.call(method, f"messages/{answer}{path}")).status_code == 404
     assert (await bob.call("POST", talk, json={"content": "Hello?"})).status_code == 404
+
+
+async def test_a_question_is_no_answer(ada: Member, talk: str) -> None:
+    """It can be neither followed nor stopped, and both are told so."""
+    asked = await ada.call("POST", talk, json={"content": "May it be?"})
+    question = asked.json()["parent_id"]
+
+    followed = await ada.call("GET", f"messages/{question}/stream")
+    stopped = await ada.call("POST", f"messages/{question}/cancel")
+
+    assert [(409, "not_an_answer")] * 2 == [(each.status_code, each.json()["code"]) for each in (followed, stopped)]

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.limits import Limits
 from adapters.parsing.pdf import read
+from adapters.parsing.pdf_layout import assemble
+from adapters.parsing.pdf_page import Line, PageLines
 from adapters.parsing.source import Source
 from domain.passages import BlockKind, ParsedDocument
 from tests.samples import documents
@@ -203,3 +206,17 @@ def test_a_stamp_written_upwards_heads_nothing(tmp_path: Path) -> None:
 
     assert "A stamp in the margin" in found.text
     assert BlockKind.HEADING not in {block.kind for block in found.blocks}
+
+
+def test_boxes_end_at_the_page() -> None:
+    """What hangs over an edge is cut there; a line outside the page is read, and has no place on it."""
+    lines = (
+        Line("Half of it is on the page.", (-20.0, 100.0, 60.0, 112.0), 10.0),
+        Line("None of it is.", (-90.0, 300.0, -10.0, 312.0), 10.0),
+    )
+    builder = DocumentBuilder(Limits())
+    assemble([PageLines(1, 200.0, 400.0, lines)], builder)
+    found = builder.finish()
+
+    assert "None of it is." in found.text
+    assert [(0.0, 100.0, 60.0, 112.0)] == [span.bbox for span in found.pages[0].spans]
