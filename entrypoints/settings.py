@@ -35,6 +35,7 @@ from entrypoints.setting_values import MIB, Duration, OptionalSecret, Size, Word
 
 PREFIX: Final = "READINGROOM_"
 SECRETS_DIR: Final = Path("/run/secrets")
+_ACCEPTED: Final = {"int_parsing": "accepted: a whole number", "bool_parsing": "accepted: true or false"}  # by problem
 
 
 class SettingsError(Exception):
@@ -322,7 +323,7 @@ def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
 
 def _line(problem: Any) -> str:
     field = str(problem["loc"][0]).lower().removeprefix(PREFIX.lower()) if problem["loc"] else "settings"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _ACCEPTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     # URLs may carry a password, so only what is neither a secret nor a URL is repeated.
     annotation = str(Settings.model_fields[field].annotation) if field in Settings.model_fields else "Secret"
     hidden = "Secret" in annotation or field.endswith("_url")

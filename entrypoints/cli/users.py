@@ -33,8 +33,12 @@ class RoleWord(StrEnum):
 
 def secret_of(password: str | None) -> str:
     """The password that was given, read or asked for; ends the program with 2 when there is none."""
+    stdin = typer.get_text_stream("stdin")
+    if password is None and not stdin.isatty():
+        complain("A password is needed: give `--password -` and a line on standard input, or ask from a terminal.")
+        raise typer.Exit(WRONG_USE)
     if password == "-":  # noqa: S105 the sign for standard input
-        password = typer.get_text_stream("stdin").readline().rstrip("\n")
+        password = stdin.readline().rstrip("\n")
     secret: str = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     if not secret:
         complain("A password is needed.")

@@ -125,3 +125,19 @@ def test_a_process_gets_exactly_the_settings_of_its_parent(alone: Path, monkeypa
         monkeypatch.setenv(name, value)
 
     assert settings.model_dump() == load_settings().model_dump()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [("READINGROOM_PORT", "eighty", "a whole number"), ("READINGROOM_QDRANT_ON_DISK", "perhaps", "true or false")],
+)
+def test_a_wrong_value_is_one_line(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, accepted: str
+) -> None:
+    """Which variable, what was wrong, and what is accepted."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(module.SettingsError) as refused:
+        load_settings()
+
+    assert [f"{name}: {value!r} is not accepted; accepted: {accepted}"] == refused.value.lines
