@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.errors import Unavailable
 from application.generations import Generations, in_state, live_of
@@ -40,8 +40,12 @@ class WantIndex:
             records = await work.generations.all()
             live = in_state(records, GenerationState.LIVE)
             if live is None:
-                await work.generations.add(Generation.first(recipe, self.clock.now()))
-            elif not only_first:
+                _, documents = await work.generations.progress(1)
+                oldest = evolve(recipe, cutting=1, words=1)  # what is there was made before there were records
+                live = Generation.first(oldest if documents else recipe, self.clock.now())
+                await work.generations.add(live)
+                records = [live]
+            if not only_first:
                 await self._want(work, records, live, recipe)
             await work.commit()
 

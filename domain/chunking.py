@@ -17,7 +17,7 @@ from domain.sentences import sentences, trimmed
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
-RULES: Final = 1  # to be raised with every change of what is cut where: indexes are then built anew beside the live
+RULES: Final = 2  # to be raised with every change of what is cut where: indexes are then built anew beside the live
 TARGET_TOKENS: Final = 200  # small enough to be about one thing, and room for headings in a window of 256
 _OVERLAP_SHARE: Final = 5
 _HEADING_SHARE: Final = 4  # headings may take one such part of the embedder's window

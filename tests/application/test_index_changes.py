@@ -15,7 +15,7 @@ from domain.passages import SearchMode
 from tests.application.conftest import bytes_of, upload
 from tests.fakes.assembly import Assembly
 from tests.fakes.assembly_parts import BucketEmbedder
-from tests.fakes.database import CHUNKS
+from tests.fakes.database import CHUNKS, GENERATIONS
 from tests.fakes.generations import FIRST
 
 OTHER: Final = Recipe(model="other", name="other", dimensions=64)
@@ -49,6 +49,19 @@ async def test_wanting_what_is_live_changes_nothing(assembly: Assembly) -> None:
 
     [record] = await assembly.use_cases.generations.records()
     assert (record.recipe.model, record.recipe.name) == ("/moved/buckets", "buckets")
+
+
+async def test_documents_from_before_there_were_records(assembly: Assembly, ann: Actor) -> None:
+    """They were cut by the first rules, so rules of today are a change for them."""
+    await upload(assembly, ann, HERON, "a.txt")
+    await assembly.worker().drain()
+    assembly.begin.database.table(GENERATIONS).clear()
+    today = evolve(FIRST.recipe, cutting=2, words=2)
+    await assembly.use_cases.want_index(today)
+
+    live, building = await assembly.use_cases.generations.records()
+    assert (live.recipe, building.recipe) == (FIRST.recipe, today)
+    assert (live.state, building.state) == (GenerationState.LIVE, GenerationState.BUILDING)
 
 
 async def test_the_whole_way(assembly: Assembly, ann: Actor) -> None:
