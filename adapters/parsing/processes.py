@@ -126,14 +126,16 @@ class ParsingProcess:
                 await self._process.stdin.wait_closed()
         return code
 
+    def was_killed(self, code: int) -> bool:
+        """Whether somebody else did it."""
+        return code == -signal.SIGKILL and not self._killed
+
     def ran_out_of_memory(self, code: int) -> bool:
-        """Whether its end looks so: killed by the system, with a complaint of its allocator, or given up in silence,
-        which is PDFium's way (a C library or a Rust one that aborts over a fault of its own says what it is).
+        """Whether its end looks so: with a complaint of its allocator, or given up in silence, which is PDFium's way (a
+        C library or a Rust one that aborts over a fault of its own says what it is).
         """
-        return (
-            (code == -signal.SIGKILL and not self._killed)
-            or (code == -signal.SIGABRT and not self._stderr.strip())
-            or any(word in self._stderr for word in _MEMORY_WORDS)
+        return (code == -signal.SIGABRT and not self._stderr.strip()) or any(
+            word in self._stderr for word in _MEMORY_WORDS
         )
 
     async def _send(self, data: bytes) -> None:

@@ -20,13 +20,18 @@ from adapters.parsing.formats import FORMATS, Format
 from adapters.parsing.limits import MIB, Limits
 from adapters.parsing.processes import ChildGone, ParsingProcess, TooMuchOutput
 from application.errors import ParsingFailed
-from domain.documents import FailureCode
+from domain.documents import Failure, FailureCode
 from domain.passages import ParsedDocument
 
 _log = structlog.get_logger(__name__)
 
 FILES_PER_CHILD: Final = 200
+CHILDREN: Final = 3  # that are tried on a file while their ends may not be its doing
 _SPENT: Final = {FailureCode.PARSE_MEMORY, FailureCode.PARSE_TIMEOUT}  # after these a child is not used again
+
+
+class KilledFromOutside(ParsingFailed):
+    """A child was killed, and not by us: by the system, which had no memory left, or by somebody."""
 
 
 class SandboxedParser:
@@ -79,14 +84,17 @@ class SandboxedParser:
             self._slots.release()
 
     async def _answer(self, path: Path, media_type: str) -> Answer:
-        """A child that was used before may have been harmed by an earlier file: its end is tried once more afresh."""
+        """A child that was used before may have been harmed by an earlier file, and one that was killed from outside
+        may have had nothing to do with its end: both are tried once more afresh.
+        """
         process = await self._take()
-        try:
-            return await self._ask(process, path, media_type)
-        except ParsingFailed as error:
-            if self._closed or process.files == 1 or error.failure.code is not FailureCode.PARSER_CRASHED:
-                raise
-        process = await self._start()
+        for _ in range(CHILDREN - 1):
+            try:
+                return await self._ask(process, path, media_type)
+            except ParsingFailed as error:
+                if self._closed or not _may_be_chance(error, process):
+                    raise
+            process = await self._start()
         return await self._ask(process, path, media_type)
 
     async def _take(self) -> ParsingProcess:
@@ -142,6 +150,9 @@ class SandboxedParser:
             return _crashed()
         if code == -signal.SIGXCPU:
             return _timeout()
+        if process.was_killed(code):
+            message = "The system ended the reading of the file, as it does when the machine has no memory left."
+            return KilledFromOutside(Failure(code=FailureCode.PARSE_MEMORY, message=message))
         if process.ran_out_of_memory(code):
             return failed(FailureCode.PARSE_MEMORY, "Reading the file needs more memory than is allowed.")
         return _crashed()
@@ -174,6 +185,12 @@ def consistent(document: ParsedDocument) -> bool:
             for span in page.spans
         )
     )
+
+
+def _may_be_chance(error: ParsingFailed, process: ParsingProcess) -> bool:
+    if isinstance(error, KilledFromOutside):
+        return True
+    return process.files > 1 and error.failure.code is FailureCode.PARSER_CRASHED
 
 
 def _size(path: Path) -> int:

@@ -377,6 +377,7 @@ async def test_markdown_is_read_without_its_marks(sandbox: SandboxedParser, file
         ("lie", FailureCode.PARSER_CRASHED),
         ("eat", FailureCode.PARSE_MEMORY),
         ("give_up", FailureCode.PARSE_MEMORY),
+        ("is_killed", FailureCode.PARSE_MEMORY),
         ("recurse", FailureCode.PARSE_FAILED),
         ("write", FailureCode.PARSE_FAILED),
     ],
@@ -387,6 +388,13 @@ async def test_a_reader_that_breaks_down_harms_its_file_only(
     """The failure is named, and the next file is read as if nothing had been."""
     assert code is await failure_of(sandbox.parse(file(b"x"), f"test/{behaviour}"))
     assert (await sandbox.parse(file(b"fine"), PLAIN)).text == "fine"
+
+
+async def test_a_child_that_somebody_kills_fails_no_file(
+    sandbox: SandboxedParser, file: Callable[[bytes], Path]
+) -> None:
+    """Another one reads it."""
+    assert (await sandbox.parse(file(b"x"), "test/is_killed_once")).text == "read"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -66,8 +67,29 @@ def _write(source: Source, limits: Limits) -> ParsedDocument:
     return ParsedDocument(text="wrote", blocks=())
 
 
+def _is_killed(source: Source, limits: Limits) -> ParsedDocument:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def _is_killed_once(source: Source, limits: Limits) -> ParsedDocument:
+    try:
+        (source.path or Path("file")).with_name("killed").mkdir()
+    except FileExistsError:
+        return ParsedDocument(text="read", blocks=())
+    return _is_killed(source, limits)
+
+
 def _give_up(source: Source, limits: Limits) -> ParsedDocument:
     os.abort()
+
+
+def is_killed() -> Reader:
+    return _is_killed
+
+
+def is_killed_once() -> Reader:
+    return _is_killed_once
 
 
 def give_up() -> Reader:
@@ -124,5 +146,8 @@ def write() -> Reader:
 
 MISBEHAVING = {
     f"test/{load.__name__}": Format(f"test/{load.__name__}", (), load)
-    for load in (crash, give_up, leave, hang, spin, eat, recurse, chatter, flood, lie, environment, pid, write)
+    for load in (
+        *(crash, is_killed, is_killed_once, give_up, leave, hang, spin, eat, recurse, chatter, flood, lie),
+        *(environment, pid, write),
+    )
 }
