@@ -68,7 +68,8 @@ def test_searches_never_stop_while_the_model_changes() -> None:
                 client.upload(f"{number}.txt", f"Heron number {number} stands in its own pond.\n".encode())
             client.settled()
 
-        chosen = {"READINGROOM_EMBEDDING_MODEL": str(model)}
+        # it searches as fast as it can, which the limits of rate are there to prevent
+        chosen = {"READINGROOM_EMBEDDING_MODEL": str(model), "READINGROOM_RATE_LIMITS": "off"}
         with serving(data_dir, env=chosen) as server, Client.logged_in(server.url) as client:
             until(lambda: client.search("heron pond", mode="semantic"), timeout=60)
             searcher = Searcher(client)
