@@ -25,8 +25,9 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--path", "--model", "--dtype", "--host"):
+    for name in ("--path", "--graph-from", "--model", "--reranker", "--dtype", "--host"):
         parser.add_argument(name)
+    parser.add_argument("--any", action="store_true")
     parser.add_argument("--port", type=int)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)

@@ -117,6 +117,14 @@ def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def listens(url: str) -> bool:
+    try:
+        httpx.get(url)
+    except httpx.TransportError:
+        return False
+    return True
+
+
 def gone(host: Host) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in host.family)
 
@@ -351,7 +359,10 @@ async def test_a_normal_user_runs_all_engines(open_path: Path, start: Start) -> 
     data = open_path / "data"
     host = start(data, user=_NOBODY)
     await note(host, "mine")
-    assert {process.uids().effective for process in host.family} == {_NOBODY}
+    until(lambda: listens(host.said["embedding_url"]))
+    engines = psutil.Process(host.process.pid).children()
+    assert len(engines) == len(_ENGINES)
+    assert {process.uids().effective for process in engines} == {_NOBODY}
     host.process.communicate("\n", timeout=20)
 
     as_root = start(data)
