@@ -10,12 +10,13 @@ from uuid import UUID
 import typer
 
 from domain.passages import SearchMode
-from entrypoints.cli.output import FAILED, WRONG_USE, complain, print_json
+from entrypoints.cli.output import FAILED, WRONG_USE, WholeSummaries, complain, print_json
 from entrypoints.cli.running import Invocation, run
 from entrypoints.cli.users import users
 
 app = typer.Typer(
     name="readingroom",
+    cls=WholeSummaries,
     help="Documents become knowledge that people and Claude search, question and discuss live.",
     no_args_is_help=True,
     add_completion=False,

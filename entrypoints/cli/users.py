@@ -11,10 +11,10 @@ from application.views import time_view
 from domain.access import Role
 from domain.ids import UserId
 from domain.users import User
-from entrypoints.cli.output import WRONG_USE, complain, out, print_json
+from entrypoints.cli.output import WRONG_USE, WholeSummaries, complain, out, print_json
 from entrypoints.cli.running import Invocation, run
 
-users = typer.Typer(help="Manage people.", no_args_is_help=True, rich_markup_mode=None)
+users = typer.Typer(cls=WholeSummaries, help="Manage people.", no_args_is_help=True, rich_markup_mode=None)
 
 PAGE: Final = 500
 Email = Annotated[str, typer.Argument(help="Their e-mail address.")]
