@@ -6,13 +6,14 @@ travel beside it as context for the embedding, and so do the names of the column
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Final
 
 from attrs import evolve, frozen
 
 from domain.ids import DocumentId, chunk_id
 from domain.pages import PageIndex
-from domain.passages import Block, BlockKind, Chunk, ParsedDocument
+from domain.passages import Block, BlockKind, Chunk, ParsedDocument, below_headings
 from domain.sentences import sentences, trimmed
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -44,8 +45,13 @@ class _Piece:
     """A chunk to be."""
 
     units: tuple[_Unit, ...]
-    path: tuple[str, ...]
+    above: tuple[str, ...]  # headings that stand before it
+    inside: tuple[str, ...] = ()  # headings that it begins with and that hold for all of it
     overlap: int = 0  # how many of the units are repeated from the piece before
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self.above + self.inside
 
     @property
     def start(self) -> int:
@@ -246,7 +252,7 @@ class _Cutter:
         done: list[_Piece] = []
         waiting = list(pieces)
         while waiting:
-            embedded = ["\n".join((*piece.path, self._text[piece.start : piece.end])) for piece in waiting]
+            embedded = [below_headings(piece.path, self._text[piece.start : piece.end]) for piece in waiting]
             next_round: list[_Piece] = []
             for piece, count in zip(waiting, self.count(embedded), strict=True):
                 if count <= self._window:
@@ -271,7 +277,11 @@ class _Cutter:
             for a, b in self._divided(piece.start, piece.end, 2):
                 yield evolve(piece, units=(evolve(piece.units[0], start=a, end=b, tokens=piece.tokens // 2),))
         else:
-            yield evolve(piece, path=piece.path[1:])
+            yield evolve(piece, above=piece.path[1:], inside=())
+
+
+def _shared_start(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 class _Packer:
@@ -285,7 +295,9 @@ class _Packer:
         self._overlap = 0
         self._headings: list[tuple[int, str]] = []  # in effect, outermost first
         self._columns: _Unit | None = None  # the header of the table under way
-        self._path: tuple[str, ...] = ()  # of the piece under way
+        self._above: tuple[str, ...] = ()  # the context of the piece under way
+        self._depth = 0  # how many headings are in effect where it begins
+        self._inside: tuple[str, ...] | None = None  # headings within it that hold for all of its body so far
         self._section_start = 0  # index into `pieces`: earlier ones belong to other sections
 
     def add(self, unit: _Unit) -> None:
@@ -304,7 +316,7 @@ class _Packer:
     def flush(self) -> None:
         """Close the piece under way; one that is tiny joins the one before it in its section."""
         if len(self._units) > self._overlap:
-            piece = _Piece(tuple(self._units), self._path, self._overlap)
+            piece = _Piece(tuple(self._units), self._above, self._inside or (), self._overlap)
             if not self._joined(piece):
                 self.pieces.append(piece)
         self._units, self._tokens, self._overlap = [], 0, 0
@@ -326,7 +338,7 @@ class _Packer:
         self._headings.append((unit.level, self._cutter.heading(unit)))
 
     def _start_section(self) -> None:
-        self._path = self._context()
+        self._above = self._context()
         self._section_start = len(self.pieces)
 
     def _context(self) -> tuple[str, ...]:
@@ -340,16 +352,19 @@ class _Packer:
 
     def _put(self, unit: _Unit) -> None:
         if not self._units:
-            self._path = self._context()
+            self._above, self._depth, self._inside = self._context(), len(self._headings), None
         self._units.append(unit)
         self._tokens += unit.tokens
+        if unit.kind is not BlockKind.HEADING:
+            inside = tuple(text for _, text in self._headings[self._depth :])
+            self._inside = inside if self._inside is None else _shared_start(self._inside, inside)
 
     def _is_full(self, unit: _Unit) -> bool:
         after = self._tokens + unit.tokens
-        if after > self._cutter.target or not self._cutter.fits(after, self._path):
+        if after > self._cutter.target or not self._cutter.fits(after, self._above):
             body = any(own.kind is not BlockKind.HEADING for own in self._units)
             # a heading stays with the first sentence below it where the window allows
-            return body or not self._cutter.fits(after, self._path)
+            return body or not self._cutter.fits(after, self._above)
         new_block = unit.block != self._units[-1].block if self._units else False
         return new_block and self._tokens * 5 >= self._cutter.target * 4
 
@@ -374,7 +389,7 @@ class _Packer:
         if tokens >= self._cutter.small or len(self.pieces) <= self._section_start:
             return False
         before = self.pieces[-1]
-        if not self._cutter.fits(before.tokens + tokens, before.path):
+        if not self._cutter.fits(before.tokens + tokens, before.above):
             return False
         self.pieces[-1] = evolve(before, units=before.units + own)
         return True

@@ -4,6 +4,8 @@ One rule holds everywhere and is tested everywhere: offsets are Unicode code poi
 text, half open, and ``chunk.text == document_text[chunk.char_from:chunk.char_to]`` to the letter.
 """
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -76,6 +78,15 @@ class PageBoxes:
     rects: tuple[Box, ...]
 
 
+def below_headings(path: Sequence[str], text: str) -> str:
+    """`text` below the headings of its path, a line each; those that it begins with are not said twice."""
+    for start in range(len(path)):
+        words = " ".join(path[start:]).split()
+        if re.match(r"\s+".join(map(re.escape, words)) + r"[^\S\n]*(\n|$)", text):
+            return "\n".join((*path[:start], text))
+    return "\n".join((*path, text))
+
+
 @frozen(kw_only=True)
 class Chunk:
     """A passage: the unit of embedding, search and citation."""
@@ -89,7 +100,7 @@ class Chunk:
     char_to: int
     page_from: int | None
     page_to: int | None
-    heading_path: tuple[str, ...] = ()  # outermost first; context for the embedding, never part of `text`
+    heading_path: tuple[str, ...] = ()  # outermost first, of all that `text` tells; it may begin with some of them
     token_count: int = 0  # of `text`, in the embedder's own tokens
     boxes: tuple[PageBoxes, ...] = ()
     page_starts: tuple[tuple[int, int], ...] = ()  # (page, code point in `text`) where a page begins inside
@@ -105,7 +116,7 @@ class Chunk:
     @property
     def text_to_embed(self) -> str:
         """The headings above it, a line each, then the passage."""
-        return "\n".join((*self.heading_path, self.text))
+        return below_headings(self.heading_path, self.text)
 
 
 class SearchMode(StrEnum):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.chunking import cut
 from domain.ids import DocumentId
 from domain.pages import MAX_RECTS
-from domain.passages import Block, BlockKind, Chunk, Page, ParsedDocument, TextSpan
+from domain.passages import Block, BlockKind, Chunk, Page, ParsedDocument, TextSpan, below_headings
 
 DOCUMENT = DocumentId(UUID(int=7))
 
@@ -77,7 +77,7 @@ def test_nothing_gives_no_passages() -> None:
 
 
 def test_a_heading_begins_a_passage_and_stays_with_its_text() -> None:
-    """And the passages below it carry it as context."""
+    """And all passages of its section name it, without saying it twice to the embedder."""
     chunks = cut_small(
         document(
             heading("Guide"),
@@ -91,8 +91,27 @@ def test_a_heading_begins_a_passage_and_stays_with_its_text() -> None:
         "Guide",
         "Setup",
     ]
-    assert [chunk.heading_path == ("Guide", "Setup") for chunk in chunks][-1]
-    assert chunks[0].heading_path == ()
+    assert {chunk.heading_path for chunk in chunks} == {("Guide",), ("Guide", "Setup")}
+    assert chunks[0].heading_path == ("Guide",)
+    assert [chunk.text_to_embed.count("Guide") for chunk in chunks] == [1] * len(chunks)
+    assert chunks[-1].text_to_embed.startswith("Guide\nSetup\n")
+
+
+def test_small_sections_share_a_passage_and_name_what_they_share() -> None:
+    """A heading that holds for only a part of the passage is not above all of it."""
+    small = [heading("Trees"), prose("Tall."), heading("Oak", 2), prose("Lobed."), heading("Ash", 2), prose("Light.")]
+    (together,) = cut_small(document(*small), target=80, window=100)
+    (alone,) = cut_small(document(heading("Trees"), heading("Oak", 2), prose("Lobed.")))
+
+    assert together.heading_path == ("Trees",)
+    assert alone.heading_path == ("Trees", "Oak")
+    assert alone.text_to_embed == alone.text
+
+
+def test_text_that_begins_with_a_word_of_its_heading_is_still_below_it() -> None:
+    """Only a whole line says a heading."""
+    assert below_headings(("Oak",), "Oak leaves are lobed.") == "Oak\nOak leaves are lobed."
+    assert below_headings(("Trees", "Oak (English)"), "Oak\n(English)\n\nTall.") == "Trees\nOak\n(English)\n\nTall."
 
 
 def test_neighbours_share_a_short_sentence() -> None:
@@ -227,4 +246,4 @@ def test_the_names_of_columns_go_with_every_part_of_a_table() -> None:
 
     assert {("Figures", "name | one | two")} == paths
     assert {("Figures",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith("After")}
-    assert {(), ("Next",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith(("Next", "Something"))}
+    assert {("Next",)} == {chunk.heading_path for chunk in chunks if chunk.text.startswith(("Next", "Something"))}
