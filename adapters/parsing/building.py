@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from adapters.parsing.failures import too_much_text
 from adapters.parsing.limits import Limits
 from domain.passages import Block, BlockKind, Page, ParsedDocument, TextSpan
+from domain.sentences import trimmed
 
 # C0 and C1 controls without tab and newline, lone surrogates, non-characters, the byte order mark
 _UNFIT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -92,6 +94,20 @@ class DocumentBuilder:
         self._blocks.append(Block(kind=kind, char_from=start, char_to=self._length, level=level))
         self._last = kind
         return start, self._length
+
+    def verbatim(self, kind: BlockKind, text: str, *, between: re.Pattern[str]) -> None:
+        """Append text to the letter, but for what no store can keep; its blocks are what `between` divides."""
+        text = clean(text)
+        gaps = [(0, 0), *(match.span() for match in between.finditer(text)), (len(text), len(text))]
+        parts = [trimmed(text, before[1], after[0]) for before, after in pairwise(gaps)]
+        parts = [(start, end) for start, end in parts if start < end]
+        if not parts:
+            return
+        self._separate(kind)
+        place = self._length
+        self._append(text)
+        self._blocks += [Block(kind=kind, char_from=place + start, char_to=place + end) for start, end in parts]
+        self._last = kind
 
     def table(self, rows: Iterable[Sequence[str]], *, header: bool | None = None) -> None:
         """Append rows as "cell | cell". `header` says whether the first names the columns; None: by its looks."""

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from adapters.parsing.building import DocumentBuilder, clean
+from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.encoding import decode
 from adapters.parsing.limits import Limits
 from adapters.parsing.source import Source
@@ -13,12 +13,11 @@ _OUTERMOST: Final = re.compile(r"\n[^\S\n]*\n+(?=[^\s})\]])")  # empty lines, th
 
 
 def read(source: Source, limits: Limits) -> ParsedDocument:
-    """Blocks of code, one empty line apart."""
+    """The text itself, to the letter."""
     return blocks(decode(source.read()), DocumentBuilder(limits)).finish()
 
 
 def blocks(text: str, builder: DocumentBuilder) -> DocumentBuilder:
     """Write the parts of a program into `builder`, and give it back."""
-    for part in _OUTERMOST.split(clean(text)):
-        builder.add(BlockKind.CODE, part.rstrip())
+    builder.verbatim(BlockKind.CODE, text, between=_OUTERMOST)
     return builder

@@ -14,7 +14,7 @@ from adapters.parsing.html import add_pieces, declared_encoding, tree
 from adapters.parsing.html_blocks import visible_pieces
 from adapters.parsing.limits import Limits
 from adapters.parsing.mail_headers import decoded, filename
-from adapters.parsing.plain import paragraphs
+from adapters.parsing.plain import EMPTY_LINES
 from adapters.parsing.source import Source
 from application.errors import ParsingFailed
 from domain.passages import BlockKind, ParsedDocument
@@ -66,8 +66,7 @@ class _Reading:
             except ParsingFailed:
                 return  # a page without anything in it
         else:
-            for paragraph in paragraphs(text_of(part)):
-                self._builder.add(BlockKind.PARAGRAPH, paragraph)
+            self._builder.verbatim(BlockKind.PARAGRAPH, text_of(part), between=EMPTY_LINES)
 
     def _attachment(self, part: Message, source: Source, *, level: int) -> None:
         self._parts += 1

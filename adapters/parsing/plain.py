@@ -9,17 +9,11 @@ from adapters.parsing.limits import Limits
 from adapters.parsing.source import Source
 from domain.passages import BlockKind, ParsedDocument
 
-_EMPTY_LINES: Final = re.compile(r"(?:\r\n|\n|\r|\f)[^\S\r\n\f]*(?:(?:\r\n|\n|\r|\f)[^\S\r\n\f]*)+")
+EMPTY_LINES: Final = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 
 
 def read(source: Source, limits: Limits) -> ParsedDocument:
-    """The text itself, its paragraphs one empty line apart."""
+    """The text itself, to the letter."""
     builder = DocumentBuilder(limits)
-    for paragraph in paragraphs(decode(source.read())):
-        builder.add(BlockKind.PARAGRAPH, paragraph)
+    builder.verbatim(BlockKind.PARAGRAPH, decode(source.read()), between=EMPTY_LINES)
     return builder.finish()
-
-
-def paragraphs(text: str) -> list[str]:
-    """What empty lines divide."""
-    return _EMPTY_LINES.split(text)
