@@ -29,7 +29,7 @@ class Attempt:
 
     def asked_for(self, fingerprint: bytes) -> None:
         """What the body turned out to be, known before the work commits."""
-        self.reservation = evolve(self.reservation, fingerprint=fingerprint)
+        self.reservation = evolve(self.reservation, fingerprint=self.seal(fingerprint))
 
     async def record(self, keys: IdempotencyKeys, result: object | None) -> None:
         """Called in a transaction about to be committed: the first one is the work's, and decides.

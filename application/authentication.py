@@ -144,8 +144,9 @@ class CreateUser:
             )
             if invitation is not None:
                 await admit(work, self.tokens.digest(invitation), user, now=now)
-            await work.commit()
-        return Registered(user=user, workspace=workspace)
+            registered = Registered(user=user, workspace=workspace)
+            await work.commit(registered)
+        return registered
 
 
 async def found_workspace(

@@ -8,7 +8,7 @@ commits, and nothing of it remains.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
@@ -42,10 +42,14 @@ def check_key(key: str) -> str:
 
 @frozen(kw_only=True)
 class Scope:
-    """Whose key it is: the same words of somebody else, or in another workspace, are another key."""
+    """Whose key it is: the same words of somebody else, or in another workspace, are another key.
 
-    user_id: UserId
-    actor: UUID  # the person, or the API key that acts as them
+    Whoever has no account yet is nobody, and all of them share the words: who meets those of a stranger is told that
+    they were used for another request, since that one held another e-mail and another password.
+    """
+
+    user_id: UserId | None
+    actor: UUID | None  # the person, or the API key that acts as them
     workspace_id: WorkspaceId | None
     key: str = field(repr=False)
 
@@ -99,7 +103,7 @@ class Idempotency:
             digest=scope.digest,
             user_id=scope.user_id,
             workspace_id=scope.workspace_id,
-            fingerprint=fingerprint,
+            fingerprint=self._sealed(scope)(fingerprint) if fingerprint else b"",
             token=uuid4(),
             created_at=now,
             leased_until=now + LEASE,
@@ -114,8 +118,7 @@ class Idempotency:
             elif found.is_done:
                 return self._earlier(scope, found, fingerprint)
             else:
-                if found.fingerprint and fingerprint:
-                    Earlier(answer=b"", fingerprint=found.fingerprint).must_be(fingerprint)
+                self._compare(scope, found, fingerprint)
                 if found.leased_until > now:
                     raise Conflict(
                         "The first request with this Idempotency-Key is still at work. Ask again in a moment.",
@@ -124,11 +127,10 @@ class Idempotency:
                     )
                 await work.idempotency.save(mine, held=found.token)
             await work.commit()
-        return Attempt(reservation=mine, seal=lambda answer: self.seal.close(answer, context=_context(scope)))
+        return Attempt(reservation=mine, seal=self._sealed(scope))
 
     def _earlier(self, scope: Scope, found: Reservation, fingerprint: bytes) -> Earlier:
-        if fingerprint:
-            Earlier(answer=b"", fingerprint=found.fingerprint).must_be(fingerprint)
+        told = self._compare(scope, found, fingerprint)
         answer = None if found.answer is None else self.seal.open(found.answer, context=_context(scope))
         if answer is None:
             raise Conflict(
@@ -136,7 +138,17 @@ class Idempotency:
                 "Look for what it made.",
                 code="idempotency_answer_lost",
             )
-        return Earlier(answer=answer, fingerprint=found.fingerprint)
+        return Earlier(answer=answer, fingerprint=told)
+
+    def _compare(self, scope: Scope, found: Reservation, fingerprint: bytes) -> bytes:
+        """What the other attempt was asked for; `InvalidInput` where both are known and differ."""
+        told = self.seal.open(found.fingerprint, context=_context(scope)) or b""
+        if told and fingerprint:
+            Earlier(answer=b"", fingerprint=told).must_be(fingerprint)
+        return told
+
+    def _sealed(self, scope: Scope) -> Callable[[bytes], bytes]:
+        return lambda plain: self.seal.close(plain, context=_context(scope))
 
     @asynccontextmanager
     async def under(self, attempt: Attempt) -> AsyncIterator[None]:
@@ -181,5 +193,7 @@ class Idempotency:
 
 
 def _context(scope: Scope) -> bytes:
-    """Only who has the key can open the answer: a copy of the database cannot."""
+    """Only who has the key can open the answer and see what was asked for: a copy of the database cannot, and nobody
+    can guess at it the password that was in a request.
+    """
     return f"idempotency\0{scope.actor}\0{scope.workspace_id}\0{scope.key}".encode()

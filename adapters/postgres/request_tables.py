@@ -22,7 +22,7 @@ idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column("digest", LargeBinary, primary_key=True, nullable=False),
-    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
     Column("workspace_id", Uuid, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=True),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("token", Uuid, nullable=False),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from adapters.security.tokens import derive_key
 from application.ports.security import Seal
 
-NONCE_BYTES: Final = 12  # NIST SP 800-38D, 8.2.2; random, and each key closes one thing only
+NONCE_BYTES: Final = 12  # NIST SP 800-38D, 8.2.2; random, and each key closes two or three things
 
 
 class AesSeal(Seal):

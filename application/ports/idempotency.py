@@ -14,9 +14,9 @@ class Reservation:
     """A key in use: by an attempt that runs, or by one that did its work."""
 
     digest: bytes  # SHA-256 of who, where and which key
-    user_id: UserId
+    user_id: UserId | None  # None: of somebody who has no account yet
     workspace_id: WorkspaceId | None
-    fingerprint: bytes = b""  # SHA-256 of what was asked for; empty while the body is still being read
+    fingerprint: bytes = b""  # of what was asked for, sealed; empty while the body is still being read
     token: UUID  # of the attempt: whoever takes over sets another, and the earlier attempt cannot commit any more
     created_at: datetime
     leased_until: datetime  # from then on an attempt that runs counts as dead

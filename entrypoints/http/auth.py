@@ -11,6 +11,7 @@ from domain.access import Role
 from domain.ids import SessionId
 from entrypoints.http.account_resources import SessionOut, SessionsOut, session_view
 from entrypoints.http.dependencies import IdentityDep, UseCasesDep
+from entrypoints.http.idempotency import OnceForAnybodyDep
 from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
 from entrypoints.http.rates import RatesDep, charge_open
@@ -49,16 +50,16 @@ Attempt = Annotated[
     responses=problems(403, 404, 409),
     dependencies=[Depends(charge_open)],
 )
-async def register(use_cases: UseCasesDep, body: RegisterBody) -> JSONResponse:
+async def register(use_cases: UseCasesDep, once: OnceForAnybodyDep, body: RegisterBody) -> Response:
     """Make an account."""
-    registered = await use_cases.register(
-        email=body.email, password=body.password, name=body.name, invitation=body.invitation_token
+    return await once(
+        lambda: use_cases.register(
+            email=body.email, password=body.password, name=body.name, invitation=body.invitation_token
+        ),
+        lambda made: JSONResponse(
+            {"user": user_view(made.user), "workspace": workspace_view(made.workspace, Role.OWNER)}, status_code=201
+        ),
     )
-    content = {
-        "user": user_view(registered.user),
-        "workspace": workspace_view(registered.workspace, Role.OWNER),
-    }
-    return JSONResponse(content, status_code=201)
 
 
 @router.post(

@@ -41,8 +41,8 @@ class Once:
 
     request: Request
     idempotency: Idempotency
-    user_id: UserId
-    actor: UUID
+    user_id: UserId | None
+    actor: UUID | None
     key: str | None
     replayed: bool = False
 
@@ -122,6 +122,12 @@ async def get_once(request: Request, use_cases: UseCasesDep, identity: IdentityD
     )
 
 
+async def get_once_for_anybody(request: Request, use_cases: UseCasesDep, key: IdempotencyKey = None) -> Once:
+    """Of a request that nobody known sends."""
+    return Once(request=request, idempotency=use_cases.idempotency, user_id=None, actor=None, key=key)
+
+
+OnceForAnybodyDep = Annotated[Once, Depends(get_once_for_anybody)]
 OnceDep = Annotated[Once, Depends(get_once)]
 
 

@@ -230,10 +230,25 @@ async def test_the_answer_is_unreadable_without_the_key(units: Units) -> None:
     assert stored is not None
     assert stored.answer is not None
     assert b"rrk_secret" not in stored.answer
+    assert stored.fingerprint not in {b"", ASKED}
+    assert AesSeal([SECRET]).open(stored.fingerprint, context=b"another") is None
     assert AesSeal([SECRET]).open(stored.answer, context=b"another") is None
     other = Idempotency(begin=units.begin, clock=FakeClock(NOW), seal=AesSeal([SECRET[::-1]]))
     with pytest.raises(Conflict):
         await other.reserve(scope_of(team), fingerprint=ASKED)
+
+
+async def test_whoever_has_no_account_yet_has_keys_too(units: Units) -> None:
+    """They belong to nobody and to no workspace, and end with the day as all do."""
+    clock = FakeClock(NOW)
+    idempotency = make(units, clock)
+    nobody = Scope(user_id=None, actor=None, workspace_id=None, key="key")
+    attempt = await begun(idempotency, nobody)
+    await idempotency.finish(attempt, b"made")
+
+    assert Earlier(answer=b"made", fingerprint=ASKED) == await idempotency.reserve(nobody, fingerprint=ASKED)
+    clock.advance(KEPT)
+    assert isinstance(await idempotency.reserve(nobody, fingerprint=ASKED), Attempt)
 
 
 async def test_a_key_of_another_workspace_is_not_seen(units: Units) -> None:

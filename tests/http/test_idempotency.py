@@ -3,19 +3,39 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from attrs import evolve, frozen
 
+from application.attempts import Attempt
+from application.idempotency import Scope
+from domain.ids import UserId, WorkspaceId
 from tests.fakes.assembly import Assembly
 from tests.http.checker import Contract, events
 from tests.http.conftest import Member
 
 KEY = {"Idempotency-Key": "0194-once"}
-# POSTs that take no key: they make nothing, or nobody is known whose key it could be.
-WITHOUT = {"register", "logIn", "refreshSession", "logOut", "search", "cancelAnswer", "issueTicket", "changePassword"}
+# POSTs that take no key: they make nothing that stays.
+WITHOUT = {"logIn", "refreshSession", "logOut", "search", "cancelAnswer", "issueTicket", "changePassword"}
 WITHOUT |= {"reindexDocument", "reindexAll"}  # asked for twice they wait once
+ACCOUNT = {"email": "new@example.org", "password": "correct horse battery", "name": "New"}
+# What another request may look like to the same path.
+OTHER_BODIES: dict[str, dict[str, Any]] = {
+    "register": {"json": ACCOUNT | {"email": "other@example.org"}},
+    "createWorkspace": {"json": {"name": "Other"}},
+    "createCollection": {"json": {"name": "Other"}},
+    "createApiKey": {"json": {"name": "Other", "scopes": ["read"]}},
+    "invite": {"json": {"email": "other@example.org", "role": "viewer"}},
+    "acceptInvitation": {"json": {"token": "rri_other"}},
+    "regenerateAnswer": {"params": {"other": "1"}},
+    "createRoom": {"json": {"name": "Other"}},
+    "publishRoomEvent": {"json": {"data": {"text": "Other."}}},
+    "startConversation": {"json": {"title": "Other"}},
+    "postMessage": {"json": {"content": "Who else?"}},
+    "uploadDocument": {"files": {"file": ("a.txt", b"Other words.")}},
+}
 OWN = {"refreshSession"}  # the header means the same there, by means of its own
 
 
@@ -148,9 +168,10 @@ async def prepare(member: Member, other: Member) -> Ground:
     return Ground(conversation, answer.json()["id"], room.json()["id"], invited.json()["token"])
 
 
-async def _send_everything(member: Member, on: Ground) -> dict[str, httpx.Response]:
-    """Every POST that takes a key, by its operation."""
-    bodies: dict[str, tuple[str, dict[str, Any]]] = {
+def everything(on: Ground) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every POST that takes a key, by its operation: its path and what it takes."""
+    return {
+        "register": ("/v1/auth/register", {"json": ACCOUNT}),
         "createWorkspace": ("/v1/workspaces", {"json": {"name": "Lab"}}),
         "createCollection": ("collections", {"json": {"name": "Papers"}}),
         "createApiKey": ("api-keys", {"json": {"name": "Robot", "scopes": ["read"]}}),
@@ -166,9 +187,13 @@ async def _send_everything(member: Member, on: Ground) -> dict[str, httpx.Respon
         ),
         "uploadDocument": ("documents", {"files": {"file": ("a.txt", b"Some words.")}}),
     }
+
+
+async def send_everything(member: Member, on: Ground) -> dict[str, httpx.Response]:
+    """Each with its name as the key."""
     return {
         name: await member.call("POST", path, headers={"Idempotency-Key": name}, **body)
-        for name, (path, body) in bodies.items()
+        for name, (path, body) in everything(on).items()
     }
 
 
@@ -188,12 +213,12 @@ async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, bo
     """Wherever the process dies after the work was committed, the next attempt gets the answer of the first."""
     on = await prepare(ada, bob)
     assembly.begin.database.dies_after_commit = True
-    broken = await _send_everything(ada, on)
+    broken = await send_everything(ada, on)
     assembly.begin.database.dies_after_commit = False
     end_lost_answers = evolve(assembly.use_cases.end_lost_answers, silence=timedelta())
     await end_lost_answers()  # the first look only looks
     assert await end_lost_answers() == 2
-    answers = await _send_everything(ada, on)
+    answers = await send_everything(ada, on)
 
     assert {500} == {answer.status_code for answer in broken.values()}
     assert {"true"} == {answer.headers.get("idempotent-replayed") for answer in answers.values()}
@@ -205,13 +230,63 @@ async def test_a_crash_after_the_commit_does_not_double_anything(ada: Member, bo
     assert 1 == len((await ada.call("GET", f"rooms/{on.room}/events")).json()["items"])
     assert 1 == len((await ada.call("GET", "documents")).json()["items"])
     assert 5 == len((await ada.call("GET", f"conversations/{on.conversation}/messages")).json()["items"])
+    assert 1 == [user.email for user in assembly.begin.database.table("users").values()].count(ACCOUNT["email"])
 
 
-async def test_every_post_with_a_key_is_tried(ada: Member, bob: Member, contract: Contract) -> None:
-    """The crash is tried on each of them."""
+async def test_every_post_is_answered_again_and_tells_another_request_apart(ada: Member, bob: Member) -> None:
+    """The first answer to the letter; with the same key and another body none."""
     on = await prepare(ada, bob)
+    first, second = await send_everything(ada, on), await send_everything(ada, on)
+    other = {
+        name: await ada.call("POST", path, headers={"Idempotency-Key": name}, **OTHER_BODIES[name])
+        for name, (path, _) in everything(on).items()
+    }
+
+    assert {name: answer.content for name, answer in first.items()} == {
+        name: answer.content for name, answer in second.items()
+    }
+    assert {None} == {answer.headers.get("idempotent-replayed") for answer in first.values()}
+    assert {"true"} == {answer.headers.get("idempotent-replayed") for answer in second.values()}
+    assert dict.fromkeys(first, (422, "idempotency_key_reused")) == {
+        name: (answer.status_code, answer.json()["code"]) for name, answer in other.items()
+    }
+
+
+async def test_every_post_waits_for_the_first_one(ada: Member, bob: Member, assembly: Assembly) -> None:
+    """While an attempt is at work another one with its key is told so, and when to come back."""
+    on = await prepare(ada, bob)
+    me = UserId(UUID((await ada.call("GET", "/v1/me")).json()["id"]))
+    here = WorkspaceId(UUID(ada.workspace.rpartition("/")[2]))
+    for name, (path, _) in everything(on).items():
+        who = None if name == "register" else me
+        scope = Scope(user_id=who, actor=who, workspace_id=None if path.startswith("/") else here, key=name)
+        assert isinstance(await assembly.use_cases.idempotency.reserve(scope), Attempt)
+    answers = await send_everything(ada, on)
+
+    assert dict.fromkeys(answers, (409, "idempotency_in_progress", "1")) == {
+        name: (answer.status_code, answer.json()["code"], answer.headers["retry-after"])
+        for name, answer in answers.items()
+    }
+
+
+async def test_registering_again_with_another_password_gives_nothing(http: httpx.AsyncClient) -> None:
+    """Whoever knows the key but not the password learns nothing; what is stored of the request names neither."""
+    first = await http.post("/v1/auth/register", json=ACCOUNT, headers=KEY)
+    thief = await http.post("/v1/auth/register", json=ACCOUNT | {"password": "another long phrase"}, headers=KEY)
+    again = await http.post("/v1/auth/register", json=ACCOUNT, headers=KEY)
+    without = await http.post("/v1/auth/register", json=ACCOUNT)
+
+    assert (201, 201) == (first.status_code, again.status_code)
+    assert first.json() == again.json()
+    assert (422, "idempotency_key_reused") == (thief.status_code, thief.json()["code"])
+    assert ACCOUNT["email"] not in thief.text
+    assert (409, "email_taken") == (without.status_code, without.json()["code"])
+
+
+async def test_every_post_with_a_key_is_tried(contract: Contract) -> None:
+    """The table has a row for each of them."""
     with_key = {
         operation["post"]["operationId"] for operation in contract.document["paths"].values() if "post" in operation
     } - WITHOUT
 
-    assert set(await _send_everything(ada, on)) == with_key
+    assert set(everything(Ground(*"abcd"))) == with_key == set(OTHER_BODIES)
