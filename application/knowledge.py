@@ -23,12 +23,12 @@ from domain.errors import InvalidInput
 from domain.highlights import highlights
 from domain.ids import CollectionId, DocumentId
 from domain.passages import Passage, SearchMode
-from domain.phrases import holds_all, phrases
+from domain.phrases import holds_all, is_nothing_else, phrases
 
 MAX_QUERY_LENGTH: Final = 10_000
 MAX_LIMIT: Final = 100
 ROUNDS: Final = 4  # how often more is asked for when hits fall away
-WITH_PHRASES: Final = 200  # hits that are looked through for a phrase, at first
+POOL: Final = 200  # hits that are looked through at first, for phrases or for enough documents
 RERANKED: Final = 50  # passages that a reranker reads, or as many as are asked for
 
 _Found = list[tuple[VectorHit, LivePassage]]
@@ -61,7 +61,8 @@ class SearchPassages:
     """Find passages that answer a query.
 
     - Only live revisions of ready documents in collections that the actor may read are found.
-    - What stands in quotation marks must stand in every passage, to the letter but for case and white space.
+    - Passages that hold what stands in quotation marks, to the letter but for case and white space, come first; a query
+      that is nothing else finds them alone.
     - Of passages that say the same the best is shown once.
     - Question and passages are compared by one generation of the index, whatever takes its place meanwhile.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
@@ -136,25 +137,41 @@ class SearchPassages:
             self.log.warning("search_without_reranker", reason=error.message)
             return None
         scored = [(evolve(hit, score=score), live) for (hit, live), score in zip(found, scores, strict=True)]
-        return sorted(scored, key=lambda each: each[0].score, reverse=True)
+        return _in_front(*_parted(sorted(scored, key=lambda each: each[0].score, reverse=True), phrases(words)))
 
     async def _gather(
         self, actor: Actor, index: Index, question: VectorQuery, *, limit: int, per_document: int | None
     ) -> _Found:
         """Ask for some more than needed, drop what is stale or too much of one document, ask wider if short."""
-        wanted = phrases(question.text)
-        asked = limit + 10 if per_document is None else limit * 5 + 10
-        asked = max(asked, WITH_PHRASES) if wanted else asked
+        wanted, alone = phrases(question.text), is_nothing_else(question.text)
+        asked = limit + 10 if per_document is None else max(limit + 10, min(limit * 5 + 10, POOL))
+        asked = max(asked, POOL) if wanted else asked
         for attempt in range(ROUNDS):
-            hits = await index.vectors.search(actor.workspace_id, evolve(question, limit=asked))
-            async with self.begin(actor.workspace_id) as work:
-                live = await work.passages.live([hit.chunk_id for hit in hits], readable=question.filter.readable)
-            in_order = [(hit, live[hit.chunk_id]) for hit in hits if hit.chunk_id in live]
-            kept = _kept(in_order, wanted, per_document, limit)
-            if len(kept) == limit or len(hits) < asked or attempt == ROUNDS - 1:
+            found, is_all = await self._ask(actor, index, evolve(question, limit=asked))
+            if wanted and not alone:
+                found = await self._holding_first(actor, index, question, found, wanted)
+            kept = _kept(found, wanted if alone else (), per_document, limit)
+            if len(kept) == limit or is_all or attempt == ROUNDS - 1:
                 return kept
             asked *= 4
         return []
+
+    async def _ask(self, actor: Actor, index: Index, question: VectorQuery) -> tuple[_Found, bool]:
+        """What is live of the index's hits, in its order, and whether it has no more."""
+        hits = await index.vectors.search(actor.workspace_id, question)
+        async with self.begin(actor.workspace_id) as work:
+            live = await work.passages.live([hit.chunk_id for hit in hits], readable=question.filter.readable)
+        return [(hit, live[hit.chunk_id]) for hit in hits if hit.chunk_id in live], len(hits) < question.limit
+
+    async def _holding_first(
+        self, actor: Actor, index: Index, question: VectorQuery, found: _Found, wanted: tuple[str, ...]
+    ) -> _Found:
+        """Those that hold the phrases, then the rest; where none does, those that the phrases' words alone find."""
+        holding, others = _parted(found, wanted)
+        if not holding:
+            words = evolve(question, mode=SearchMode.KEYWORD, text=" ".join(wanted), dense=None, limit=POOL)
+            holding, _ = _parted((await self._ask(actor, index, words))[0], wanted)
+        return _in_front(holding, others)
 
 
 def _narrowed(actor: Actor, filters: SearchFilters) -> PassageFilter:
@@ -191,3 +208,19 @@ def _kept(
         shown.append(looks)
         kept.append((hit, passage))
     return kept
+
+
+def _parted(found: _Found, wanted: tuple[str, ...]) -> tuple[_Found, _Found]:
+    """Those that hold every phrase, and the others."""
+    holding = [each for each in found if holds_all(each[1].chunk.text_to_embed, wanted)]
+    first = {hit.chunk_id for hit, _ in holding}
+    return holding, [each for each in found if each[0].chunk_id not in first]
+
+
+def _in_front(first: _Found, others: _Found) -> _Found:
+    """One list, the scores of the first lifted so far that scores fall down it."""
+    if not first or not others:
+        return first or others
+    top = others[0][0].score
+    lift = max(top - first[-1][0].score, 0.0)
+    return [*((evolve(hit, score=max(hit.score + lift, top)), live) for hit, live in first), *others]

@@ -1,4 +1,4 @@
-"""Exact phrases in a question: what stands in quotation marks must stand in every passage that is found."""
+"""Exact phrases in a question: passages that hold what stands in quotation marks are found first, or alone."""
 
 import re
 import unicodedata
@@ -14,6 +14,11 @@ def phrases(query: str) -> tuple[str, ...]:
     """The quoted phrases in order, without those that hold no letter or digit. An open quotation mark is none."""
     found = ("".join(group or "" for group in match.groups()) for match in _QUOTED.finditer(query))
     return tuple(phrase for phrase in map(_plain, found) if any(c.isalnum() for c in phrase))
+
+
+def is_nothing_else(query: str) -> bool:
+    """Whether the query is phrases alone: then nothing is asked for that does not hold them."""
+    return bool(phrases(query)) and not any(c.isalnum() for c in _QUOTED.sub(" ", query))
 
 
 def holds_all(text: str, wanted: tuple[str, ...]) -> bool:

@@ -19,7 +19,9 @@ from domain.ids import CollectionId, DocumentId, WorkspaceId
 from domain.passages import SearchMode
 
 _UPSERT_BATCH = 128  # chunks a request: some 0.5 MB, and searches wait for one batch at most
-_CANDIDATES = 100  # of each half that a hybrid search fuses, at least
+# Of each half that a hybrid search fuses. Their scores are normalised among them, so that their number must not follow
+# how many are asked for: the same question would have another order on a longer page.
+_CANDIDATES = 200
 _ENGLISH = frozenset({"en"})
 _NOT_FOUND = 404
 # On loopback the client would open a connection for each request. They are let go before the server does it
@@ -187,7 +189,7 @@ class QdrantIndex:
         dense = query.dense if query.mode is not SearchMode.KEYWORD else None
         sparse = _sparse_question(query) if query.mode is not SearchMode.SEMANTIC else None
         if dense is not None and sparse is not None:
-            candidates = max(_CANDIDATES, 2 * query.limit)
+            candidates = max(_CANDIDATES, query.limit)
             return _fused(dense, sparse, condition, candidates, self._dense_weight(query))
         if dense is not None:
             return {"query": list(dense), "using": DENSE, "query_filter": condition}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from application.knowledge import SearchFilters
+from application.knowledge import POOL, SearchFilters
 from domain.access import Actor
 from domain.errors import InvalidInput
 from domain.passages import SearchMode
@@ -22,13 +22,46 @@ async def found(assembly: Assembly, actor: Actor, query: str, **more: object) ->
 
 
 @pytest.mark.parametrize("mode", list(SearchMode))
-async def test_a_phrase_must_stand_in_every_passage(assembly: Assembly, ann: Actor, mode: SearchMode) -> None:
+async def test_a_phrase_alone_must_stand_in_every_passage(assembly: Assembly, ann: Actor, mode: SearchMode) -> None:
     """Words in quotation marks are wanted together and in this order, in every mode."""
     await upload(assembly, ann, "The notice period is thirty days.", "right.txt")
     await upload(assembly, ann, "Thirty notices a day keep the period away.", "wrong.txt")
 
-    assert ["right.txt"] == await found(assembly, ann, 'how long is the "notice  PERIOD"', mode=mode)
+    assert ["right.txt"] == await found(assembly, ann, ' "notice  PERIOD"?', mode=mode)
     assert await found(assembly, ann, '"period notice"', mode=mode) == []
+
+
+@pytest.mark.parametrize("mode", list(SearchMode))
+async def test_a_phrase_in_a_question_comes_first(assembly: Assembly, ann: Actor, mode: SearchMode) -> None:
+    """What answers the question in other words follows, and scores fall down the list."""
+    await upload(assembly, ann, f"{FILLER} The notice period is thirty days.", "right.txt")
+    await upload(assembly, ann, "How long is the period of notice? The period is long, the notice too.", "like.txt")
+    asked = 'how long is the "notice  PERIOD"'
+
+    outcome = await assembly.use_cases.search(ann, query=asked, mode=mode)
+
+    assert ["right.txt", "like.txt"] == [passage.document.filename for passage in outcome.passages]
+    assert outcome.passages[0].score >= outcome.passages[1].score
+    assert await found(assembly, ann, asked.replace('"', ""), mode=mode) == ["like.txt", "right.txt"]
+
+
+async def test_a_question_with_a_phrase_that_stands_nowhere(assembly: Assembly, ann: Actor) -> None:
+    """A name in quotation marks, declined or spelt otherwise than in the documents, does not empty the answer."""
+    await upload(assembly, ann, "Either party may end this agreement within the period of notice.", "contract.txt")
+
+    assert ["contract.txt"] == await found(assembly, ann, 'what do they call the "periods of notice" here')
+
+
+async def test_a_phrase_that_a_long_question_drowns(assembly: Assembly, ann: Actor) -> None:
+    """Where none of the best passages holds it, those that its own words find do."""
+    many = "\n\n".join(f"{FILLER}{number}" for number in range(POOL + 50))
+    await upload(assembly, ann, many, "ships.txt")
+    await upload(assembly, ann, "Pelican law is the law of pelicans.", "right.txt")
+
+    names = await found(assembly, ann, f'{FILLER * 4} What of "pelican law"?', limit=5, mode=SearchMode.KEYWORD)
+
+    assert names[0] == "right.txt"
+    assert "ships.txt" in names
 
 
 async def test_a_phrase_far_down_the_list_is_found(assembly: Assembly, ann: Actor) -> None:
@@ -118,6 +151,19 @@ async def test_reranking(tmp_path: Path) -> None:
     assert len(reranker.read) == 2  # more than are shown
     assert plain.passages == without.passages
     assert "search_without_reranker" in [event for _, event, _ in assembly.log.lines]
+
+
+async def test_reranking_keeps_phrases_first(tmp_path: Path) -> None:
+    """Whoever puts words in quotation marks wants them, whatever a model thinks of the rest."""
+    assembly = Assembly(root=tmp_path, reranker=FakeReranker())
+    ann = await member(assembly, "ann@example.org")
+    await upload(assembly, ann, f"Of grey pelicans. {FILLER}", "right.txt")
+    await upload(assembly, ann, "Pelicans nest.", "short.txt")
+
+    outcome = await assembly.use_cases.search(ann, query='where do "grey pelicans" nest', rerank=True)
+
+    assert ["right.txt", "short.txt"] == [passage.document.filename for passage in outcome.passages]
+    assert outcome.passages[0].score >= outcome.passages[1].score == 1.0
 
 
 async def test_reranking_without_a_reranker(assembly: Assembly, ann: Actor) -> None:

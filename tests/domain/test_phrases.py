@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.phrases import holds_all, phrases
+from domain.phrases import holds_all, is_nothing_else, phrases
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,18 @@ def test_every_phrase_is_wanted() -> None:
     """One of two is not enough, and no phrase asks nothing."""
     assert not holds_all("alpha", ("alpha", "beta"))
     assert holds_all("alpha", ())
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('"net income"', True),
+        (" “net income” — „Reingewinn“! ", True),
+        ('"net income" 2024', False),
+        ("net income", False),
+        ('"?!"', False),
+    ],
+)
+def test_a_query_of_phrases_alone(query: str, *, expected: bool) -> None:
+    """Signs between phrases ask for nothing; words and numbers do."""
+    assert expected is is_nothing_else(query)
