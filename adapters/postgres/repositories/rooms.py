@@ -13,6 +13,7 @@ from adapters.postgres.repositories.room_events import append_all, event_from
 from adapters.postgres.room_tables import room_events, room_members, rooms
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import login_sessions, users
+from adapters.postgres.transaction import Prepared
 from application.errors import ConcurrentChange
 from application.ports.rooms import Admission, Appended
 from domain.access import Role
@@ -59,7 +60,7 @@ _APPEND_TYPED: Final = _APPEND.columns(
     digest=room_events.c.digest.type,
     epoch=Uuid(),
 )
-_ADMITTED: Final = (
+_ADMITTED: Final = Prepared.of(
     text(
         """
     SELECT rooms.id AS room_id, memberships.user_id, memberships.role
@@ -71,9 +72,7 @@ _ADMITTED: Final = (
         SELECT FROM room_members WHERE room_members.room_id = rooms.id AND room_members.user_id = asked.user_id
     )
     """
-    )
-    .bindparams(bindparam("room_ids", type_=ARRAY(Uuid())), bindparam("user_ids", type_=ARRAY(Uuid())))
-    .columns(room_id=Uuid(), user_id=Uuid())
+    ).bindparams(bindparam("room_ids", type_=ARRAY(Uuid())), bindparam("user_ids", type_=ARRAY(Uuid())))
 )
 _FORGET: Final = text(
     """
@@ -259,12 +258,12 @@ class PostgresRooms:
 
     async def admitted(self, pairs: Sequence[tuple[RoomId, UserId]]) -> list[Admission]:
         """Of these the ones who may be in the room now."""
-        parameters = {
-            "room_ids": [room_id for room_id, _ in pairs],
-            "user_ids": [user_id for _, user_id in pairs],
-            "admin": int(Role.ADMIN),
-        }
-        found = (await self._session.execute(_ADMITTED, parameters)).mappings().all()
+        found = await self._session.rows(
+            _ADMITTED,
+            room_ids=[room_id for room_id, _ in pairs],
+            user_ids=[user_id for _, user_id in pairs],
+            admin=int(Role.ADMIN),
+        )
         return [Admission(room_id=row["room_id"], user_id=row["user_id"], role=Role(row["role"])) for row in found]
 
     async def good_sessions(self, session_ids: Sequence[SessionId], *, now: datetime) -> frozenset[SessionId]:
