@@ -21,7 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.errors import translated
-from adapters.postgres.transaction import Prepared, Transaction, Values
+from adapters.postgres.prepared import Prepared, Values
+from adapters.postgres.transaction import Transaction
 from application.errors import ConcurrentChange
 from domain.events import Event
 from domain.ids import WorkspaceId
@@ -59,7 +60,7 @@ class Session:
     async def rows(self, statement: Prepared, **values: Any) -> list[Mapping[str, Any]]:
         """Every row of what was prepared."""
         with translated():
-            return [dict(row) for row in await self.transaction.fetch(statement, values)]
+            return [dict(record) for record in await self.transaction.fetch(statement, values)]
 
     def collect(self, events: Sequence[Event]) -> None:
         """Keep events for the commit; the next state of an aggregate carries the earlier ones along."""

@@ -2,14 +2,14 @@
 
 import asyncio
 from types import TracebackType
-from typing import Final, Self
-from uuid import UUID
+from typing import Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.errors import APPLICATION_ROLE, translated
+from adapters.postgres.errors import translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.readers import Readers
 from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.audit import PostgresAuditLog
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
@@ -40,15 +40,6 @@ from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
-WORKSPACE_SETTING: Final = "app.workspace_id"
-
-_BEGIN: Final = "BEGIN"
-# both until the transaction ends
-_BIND: Final = (
-    f"BEGIN; SELECT set_config('{WORKSPACE_SETTING}', '{{workspace_id}}', true),"
-    f" set_config('role', '{APPLICATION_ROLE}', true)"
-)
-
 
 class PostgresUnitOfWork:
     """Keeps the promises of `application.ports.unit_of_work.UnitOfWork`. Entered once.
@@ -75,16 +66,14 @@ class PostgresUnitOfWork:
     rooms: Rooms
     jobs: JobQueue
 
-    def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
+    def __init__(self, engine: AsyncEngine, readers: Readers | None, workspace_id: WorkspaceId | None) -> None:
         self._engine = engine
+        self._readers = readers
         self._workspace_id = workspace_id
         self._session: Session | None = None
 
     async def __aenter__(self) -> Self:
-        # an id has no characters that mean anything in SQL
-        opening = _BEGIN if self._workspace_id is None else _BIND.format(workspace_id=UUID(int=self._workspace_id.int))
-        with translated():
-            transaction = await Transaction.begin(self._engine, opening)
+        transaction = Transaction(self._engine, self._readers, self._workspace_id)
         session = self._session = Session(transaction, self._workspace_id)
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
@@ -136,19 +125,23 @@ class PostgresUnitOfWork:
 
 
 class PostgresUnitOfWorkFactory:
-    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it."""
+    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Without `readers`, as behind a pooler that hands out connections by transaction, reading is a transaction too.
+    """
+
+    def __init__(self, engine: AsyncEngine, readers: Readers | None = None) -> None:
         self._engine = engine
+        self._readers = readers
 
     def __call__(self, workspace_id: WorkspaceId | None) -> PostgresUnitOfWork:
         """A new one bound to a workspace; None for what has none yet."""
-        return PostgresUnitOfWork(self._engine, workspace_id)
+        return PostgresUnitOfWork(self._engine, self._readers, workspace_id)
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` or `SchemaOutdated` unless a unit of work could do its work now."""
         head = await asyncio.to_thread(_head_revision)
-        async with PostgresUnitOfWork(self._engine, None) as work:
+        async with self(None) as work:
             present = await work.schema_revision()
         if present != head:
             raise SchemaOutdated(

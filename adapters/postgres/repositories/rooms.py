@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Uuid, bindparam, delete, insert, null, or_, select, text
+from sqlalchemy import Uuid, bindparam, delete, insert, null, or_, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from adapters.postgres.mapping_values import Row
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.repositories.room_events import append_all, event_from
 from adapters.postgres.room_tables import room_events, room_members, rooms
 from adapters.postgres.session import Session, after_key, one_of
@@ -21,6 +23,12 @@ from domain.ids import RoomId, SessionId, UserId, WorkspaceId
 from domain.rooms import NewEvent, Room, RoomEvent
 from domain.workspaces import Visibility
 
+_ROOM: Final = Prepared.of(select(rooms).where(rooms.c.id == bindparam("id")))
+_LISTED: Final = Prepared.of(
+    select(room_members.c.user_id).where(
+        room_members.c.room_id == bindparam("room_id"), room_members.c.user_id == bindparam("user_id")
+    )
+)
 # One statement: the room's row is held for one round trip, and a rollback takes the number back.
 _APPEND: Final = text(
     """
@@ -103,7 +111,7 @@ def room_values(room: Room) -> dict[str, Any]:
     }
 
 
-def room_from(row: RowMapping) -> Room:
+def room_from(row: Row) -> Room:
     """A room from its row."""
     return Room(
         id=row["id"],
@@ -126,7 +134,7 @@ class PostgresRooms:
 
     async def get(self, room_id: RoomId) -> Room | None:
         """By id."""
-        row = await self._session.one(select(rooms).where(rooms.c.id == room_id))
+        row = await self._session.first(_ROOM, id=room_id)
         return self._seen(room_from(row)) if row else None
 
     async def add(self, room: Room) -> None:
@@ -156,10 +164,7 @@ class PostgresRooms:
 
     async def is_listed(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a restricted room lists them."""
-        row = await self._session.one(
-            select(room_members.c.user_id).where(room_members.c.room_id == room_id, room_members.c.user_id == user_id)
-        )
-        return row is not None
+        return await self._session.first(_LISTED, room_id=room_id, user_id=user_id) is not None
 
     async def listed(self, room_id: RoomId) -> list[UserId]:
         """All that it lists, in the order in which they were added."""
