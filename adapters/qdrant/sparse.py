@@ -11,6 +11,7 @@ A passage is indexed three times in one vector:
 The weights are BM25's with k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009, "The Probabilistic Relevance Framework").
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -68,13 +69,17 @@ def sparse_of_question(text: str, language: str | None) -> Sparse:
     known = _base(language) or language_of(text)
     used = known or _FALLBACK
     as_it_stands = _AS_IT_STANDS if known else 1.0  # stems that may be another language's deserve no lead
-    weights = {term: 1.0 for word in terms(text, used) for term in word}
+    weights = _repeated(terms(text, used))
     for term in _identifiers().embed_query(identifiers(text)).indices:
         weights.setdefault(term, 1.0)
-    for word in plain_terms(text, used):
-        for term in word:
-            weights.setdefault(term, as_it_stands)
+    for term, weight in _repeated(plain_terms(text, used)).items():
+        weights.setdefault(term, as_it_stands * weight)
     return Sparse(list(weights), list(weights.values()))
+
+
+def _repeated(words: Iterable[tuple[int, ...]]) -> dict[int, float]:
+    """A question's terms: one that it comes back to is what it is about, by the logarithm of how often (SMART's `l`)."""
+    return {term: 1 + math.log(count) for term, count in Counter(term for word in words for term in word).items()}
 
 
 def _weights(words: Iterable[tuple[int, ...]]) -> dict[int, float]:

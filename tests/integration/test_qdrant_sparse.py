@@ -57,6 +57,14 @@ def test_a_stem_of_the_named_language() -> None:
     assert overlap("Kinder", "Kind", written_in="tlh", asked_in=None) == 0
 
 
+def test_what_a_question_comes_back_to() -> None:
+    """A long question is about the word that it repeats, whatever its inflection; saying it ten times is not ten times."""
+    asked = "Libraries buy books. Which library lends a magazine, and how are libraries paid for magazines?"
+
+    assert overlap("the library is large", asked) > overlap("the book is large", asked)
+    assert overlap("a magazine", "magazine " * 10) < 4 * overlap("a magazine", "magazine")
+
+
 @pytest.mark.parametrize("text", ["", "?!", "the of and"])
 def test_nothing_to_look_for(text: str) -> None:
     """A question without words is empty, and none has a token twice."""
