@@ -234,6 +234,7 @@ class Container(containers.DeclarativeContainer):
     ports = providers.Singleton(
         Ports,
         begin=begin,
+        cache=cache,
         files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),

@@ -8,9 +8,12 @@ from attrs import define, field
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Delete,
     Executable,
+    Insert,
     RowMapping,
     Table,
+    Update,
     Uuid,
     any_,
     literal,
@@ -35,12 +38,15 @@ class Session:
     transaction: Transaction
     workspace_id: WorkspaceId | None
     events: list[Event] = field(factory=list)
+    written: set[str] = field(factory=set)  # names of tables, but for what was prepared
     _versions: dict[UUID, int] = field(factory=dict)
 
     async def execute(
         self, statement: Executable, parameters: Values | Sequence[Values] | None = None
     ) -> CursorResult[Any]:
         """Run it, with vendor errors translated."""
+        if isinstance(statement, Insert | Update | Delete) and isinstance(statement.table, Table):
+            self.written.add(statement.table.name)
         with translated():
             return await self.transaction.execute(statement, parameters)
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Integer, RowMapping, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session
-from adapters.postgres.transaction import Prepared
 from application.ports.rooms import Appended
 from domain.ids import RoomId
 from domain.rooms import EventKind, NewEvent, RoomEvent, Sender

@@ -15,7 +15,6 @@ from adapters.postgres.repositories.room_events import append_all, event_from
 from adapters.postgres.room_tables import room_events, room_members, rooms
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import login_sessions, users
-from adapters.postgres.transaction import Prepared
 from application.errors import ConcurrentChange
 from application.ports.rooms import Admission, Appended
 from domain.access import Role
