@@ -2,7 +2,7 @@
 
     READINGROOM_API_KEY=rrk_… python rooms_chat.py ws://localhost:8000/v1/ws ROOM_ID
 
-Stands beside `rooms_client.py`, which does the work. Ctrl-D ends it.
+Stands beside `rooms_client.py`, which does the work. To write, the key needs the scope `chat`. Ctrl-D ends it.
 """
 
 # ruff: noqa: INP001, T201 a program to copy, which prints
@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from rooms_client import RoomsClient
+from rooms_client import RoomsClient, RoomsError
 
 
 async def show(client: RoomsClient) -> None:
@@ -48,8 +48,12 @@ async def main(url: str, room_id: str) -> None:
         await client.join(room_id)
         showing = asyncio.create_task(show(client))
         while line := await asyncio.to_thread(sys.stdin.readline):
-            if line.strip():
+            if not line.strip():
+                continue
+            try:
                 await client.publish(room_id, "message", {"content": line.strip()})
+            except RoomsError as error:
+                print(f"       {error}")
         showing.cancel()
 
 
