@@ -51,6 +51,7 @@ from application.answering import WriteAnswer
 from application.conversation_access import ConversationAccess
 from application.generations import Generations
 from application.idempotency import Idempotency
+from application.list_memory import ListMemory
 from application.lost_answers import EndLostAnswers
 from application.sources import FindSources
 from application.use_cases import Policy, Ports, UseCases
@@ -247,6 +248,7 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
         want_index=index_changes.WantIndex(begin=begin, generations=generations, clock=clock, log=ports.log),
         change_index=index_changes.ChangeIndex(begin=begin, generations=generations, clock=clock, log=ports.log),
         show_index=index_changes.ShowIndex(begin=begin, generations=generations),
+        lists=ListMemory(cache=ports.cache, begin=begin, ids=ids),
         document_news=ports.news,
         end_lost_answers=EndLostAnswers(
             begin=begin, log=ports.run_log, chronicle=chronicle, clock=clock, report=ports.log

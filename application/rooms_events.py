@@ -95,14 +95,16 @@ class RecordEvent:
         return appended
 
     async def tell(self, *events: RoomEvent) -> None:
-        """Tell committed events of one room, in order."""
-        if not events:
+        """Tell committed events."""
+        of_rooms: dict[RoomId, list[LiveEvent]] = {}
+        for event in sorted(events, key=lambda event: event.seq):
+            of_rooms.setdefault(event.room_id, []).append(told(event))
+        if not of_rooms:
             return
-        room_id, seq = events[0].room_id, events[0].seq
         try:
-            await self.bus.publish(room_id, [told(event) for event in events])
+            await self.bus.publish(of_rooms)
         except CacheUnavailable as error:
-            self.log.warning("event_not_told", room_id=str(room_id), seq=seq, reason=error.slug)
+            self.log.warning("events_not_told", rooms=[str(one) for one in of_rooms], reason=error.slug)
 
 
 @frozen(kw_only=True)

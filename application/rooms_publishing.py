@@ -143,15 +143,14 @@ class PublishTogether:
                 return
             placed = await work.rooms.append_all([one.event for one in admitted], now=self.record.clock.now())
             await work.commit()
-        fresh: dict[RoomId, list[RoomEvent]] = {}
+        fresh: list[RoomEvent] = []
         for one, appended in zip(admitted, placed, strict=True):
             if appended is None:
                 one.refuse(NotFound("There is no such room."))
                 continue
             one.settle(appended)
             if not appended.duplicate:
-                fresh.setdefault(one.event.room_id, []).append(appended.event)
-        for events in fresh.values():
-            task = asyncio.create_task(self.record.tell(*sorted(events, key=lambda event: event.seq)))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+                fresh.append(appended.event)
+        task = asyncio.create_task(self.record.tell(*fresh))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)

@@ -58,7 +58,7 @@ class SweepRooms:
     async def _tell(self, room: Room, *, after: int) -> int:
         async with self.begin(None) as work:
             events = await work.rooms.events_after(room.id, after, limit=_PAGE)
-        await self.bus.publish(room.id, [told(event) for event in events])
+        await self.bus.publish({room.id: [told(event) for event in events]})
         return len(events)
 
 

@@ -50,9 +50,11 @@ from application.answer_runs import AnswerRuns
 from application.authentication import RegistrationMode
 from application.generations import Generations
 from application.idempotency import Idempotency
+from application.list_memory import ListMemory
 from application.lost_answers import EndLostAnswers
 from application.ports.access import AccessChanges
 from application.ports.accounts import Tickets
+from application.ports.cache import Cache
 from application.ports.files import FileStore
 from application.ports.generations import Indexes
 from application.ports.languages import LanguageDetector
@@ -76,6 +78,7 @@ class Ports:
     """One adapter for every port."""
 
     begin: UnitOfWorkFactory
+    cache: Cache
     files: FileStore
     media_types: MediaTypes
     parser: Parser
@@ -241,6 +244,7 @@ class UseCases:
     end_lost_answers: EndLostAnswers
     forget_room_events: rooms_retention.ForgetRoomEvents
 
+    lists: ListMemory  # for a host that answers with lists
     document_news: DocumentNews  # for whoever follows a document
 
     answer_runs: AnswerRuns  # for the host to close before it goes

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "search", "answers", "requests", "rooms")
+NAMES = ("startup", "search", "answers", "requests", "lists", "rooms")
 KEEPING = ("startup", "search", "rooms")  # those that write their numbers as JSON
 RESULTS = Path(__file__).with_name("results")
 

@@ -56,9 +56,8 @@ def documents(actor: Actor, collection_id: CollectionId, chunks: int) -> Iterato
         yield _document(numbers, actor, collection_id, name=f"made-up-{number}.txt", count=count)
 
 
-def _document(
-    numbers: np.random.Generator, actor: Actor, collection_id: CollectionId, *, name: str, count: int
-) -> MadeUp:
+def row(actor: Actor, collection_id: CollectionId, *, name: str, count: int) -> Document:
+    """A ready document of so many chunks; without events: nobody is to read it."""
     now = datetime.now(UTC)
     document_id = DocumentId(uuid4())
     uploaded = Document.uploaded(
@@ -76,7 +75,14 @@ def _document(
         by=actor.user_id,
         now=now,
     )
-    ready = uploaded.completed(page_count=None, chunk_count=count, language="en", now=now)
+    return evolve(uploaded.completed(page_count=None, chunk_count=count, language="en", now=now), events=())
+
+
+def _document(
+    numbers: np.random.Generator, actor: Actor, collection_id: CollectionId, *, name: str, count: int
+) -> MadeUp:
+    ready = row(actor, collection_id, name=name, count=count)
+    document_id = ready.id
     texts = [text(numbers, WORDS_PER_CHUNK) for _ in range(count)]
     places = np.cumsum([0, *map(len, texts)])
     chunks = [
@@ -107,8 +113,8 @@ def _document(
             media_type="text/plain",
             tags=ready.tags,
             metadata=ready.metadata,
-            created_at=now,
+            created_at=ready.created_at,
         )
         for chunk, dense in zip(chunks, unit_vectors(numbers, count), strict=True)
     ]
-    return MadeUp(document=evolve(ready, events=()), chunks=chunks, indexed=indexed)  # no events: nobody is to read it
+    return MadeUp(document=ready, chunks=chunks, indexed=indexed)

@@ -22,6 +22,7 @@ from adapters.parsing.detection import ContentTypes
 from adapters.parsing.limits import Limits
 from adapters.parsing.sandbox import SandboxedParser
 from adapters.postgres.engine import make_engine
+from adapters.postgres.readers import Readers
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from adapters.qdrant.languages import StopWordLanguages
 from adapters.redis.access_changes import RedisAccessChanges
@@ -58,6 +59,12 @@ def _engine(settings: Settings, closing: AsyncExitStack[bool | None]) -> AsyncEn
     engine = make_engine(_required(settings.database_url, "database_url"))
     closing.push_async_callback(engine.dispose)
     return engine
+
+
+def _readers(settings: Settings, closing: AsyncExitStack[bool | None]) -> Readers:
+    readers = Readers(_required(settings.database_url, "database_url"))
+    closing.push_async_callback(readers.close)
+    return readers
 
 
 def _redis(settings: Settings, closing: AsyncExitStack[bool | None]) -> RedisClient:
@@ -215,7 +222,7 @@ class Container(containers.DeclarativeContainer):
     closing: providers.Provider[AsyncExitStack[bool | None]] = providers.Singleton(AsyncExitStack[bool | None])
 
     engine = providers.Singleton(_engine, settings, closing)
-    begin = providers.Singleton(PostgresUnitOfWorkFactory, engine)
+    begin = providers.Singleton(PostgresUnitOfWorkFactory, engine, providers.Singleton(_readers, settings, closing))
     redis = providers.Singleton(_redis, settings, closing)
     cache = providers.Singleton(RedisCache, redis)
 
@@ -227,6 +234,7 @@ class Container(containers.DeclarativeContainer):
     ports = providers.Singleton(
         Ports,
         begin=begin,
+        cache=cache,
         files=providers.Singleton(_files, settings),
         media_types=providers.Singleton(ContentTypes),
         parser=providers.Singleton(_parser, settings, closing),

@@ -14,7 +14,7 @@ CONNECT_TIMEOUT: Final = 10.0  # seconds
 class EngineOptions:
     """How an engine treats its connections."""
 
-    pool_size: int = 10  # at most: who needs one more waits in line, and more would not make Postgres faster
+    pool_size: int = 7  # at most, beside those that read: who needs one more waits in line; more make nothing faster
     max_overflow: int = 0
     pool_timeout: float = 15.0  # seconds to wait for a free connection
     statement_timeout: float = 30.0  # seconds; 0 sets none
@@ -22,6 +22,11 @@ class EngineOptions:
     # False behind a pooler that hands out connections by transaction (PgBouncer): statements are then prepared
     # under names of their own and no session settings are sent at the start
     keeps_sessions: bool = True
+
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """What a connection is told at its start; the planner's just-in-time compiler costs more than it gives here."""
+        return {"jit": "off", "statement_timeout": f"{int(self.statement_timeout * 1000)}"}
 
 
 async def connect(
@@ -46,18 +51,14 @@ def plain_url(url: str) -> str:
 def make_engine(url: str, options: EngineOptions | None = None) -> AsyncEngine:
     """An engine with a pool of its own; the caller disposes of it. Nothing connects before the first use."""
     options = options or EngineOptions()
-    settings: dict[str, str] = {}
     arguments: dict[str, Any] = {}
-    if options.keeps_sessions:
-        # the planner's just-in-time compiler costs more than it gives on statements this small
-        settings = {"jit": "off", "statement_timeout": f"{int(options.statement_timeout * 1000)}"}
-    else:
+    if not options.keeps_sessions:
         arguments = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: f"__{uuid4().hex}__"}
 
     async def creator() -> "asyncpg.Connection[Any]":
         # asyncpg reads the URL itself, so everything that libpq knows of (sslmode, host lists, sockets) works
         if options.keeps_sessions:
-            return await connect(url, application_name=options.application_name, settings=settings)
+            return await connect(url, application_name=options.application_name, settings=options.session_settings)
         return await connect(url, application_name=options.application_name, statement_cache_size=0)
 
     return create_async_engine(

@@ -67,7 +67,7 @@ class PostgresJobQueue:
         if not jobs:
             return
         with translated():
-            await queries_on(AsyncpgDriver(self._session.transaction.driver)).enqueue(
+            await queries_on(AsyncpgDriver(await self._session.transaction.driver())).enqueue(
                 [_NAMES[type(job)] for job in jobs],
                 [encode(job) for job in jobs],
                 [priority(job) for job in jobs],

@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-
-from adapters.postgres.mapping_values import Values, boxes_from_json, boxes_to_json
+from adapters.postgres.mapping_values import Row, Values, boxes_from_json, boxes_to_json
 from domain.access import Role, Scope
 from domain.answers import Citation
 from domain.api_keys import ApiKey
@@ -18,8 +16,6 @@ from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.invitations import Invitation
 from domain.users import LoginSession, User
 from domain.workspaces import Collection, Membership, Visibility, Workspace
-
-Row = RowMapping | Mapping[str, Any]
 
 
 def user_values(user: User) -> Values:

@@ -2,9 +2,7 @@
 
 # ruff: noqa: D103 each pair is told by its names and types
 
-from sqlalchemy import RowMapping
-
-from adapters.postgres.mapping_values import Values, box_from_json, boxes_from_json, boxes_to_json, fold, title_key
+from adapters.postgres.mapping_values import Row, Values, box_from_json, boxes_from_json, boxes_to_json, fold, title_key
 from domain.documents import Document, DocumentStatus, Failure, FailureCode, Stage
 from domain.ids import DocumentId, WorkspaceId
 from domain.passages import Chunk, Page, TextSpan
@@ -43,7 +41,7 @@ def document_values(document: Document) -> Values:
     }
 
 
-def document_from(row: RowMapping) -> Document:
+def document_from(row: Row) -> Document:
     failure = row["failure_code"]
     return Document(
         id=row["id"],
@@ -94,7 +92,7 @@ def chunk_values(chunk: Chunk, workspace_id: WorkspaceId, generation: int) -> Va
     }
 
 
-def chunk_from(row: RowMapping) -> Chunk:
+def chunk_from(row: Row) -> Chunk:
     return Chunk(
         id=row["id"],
         document_id=row["document_id"],
@@ -130,7 +128,7 @@ def page_values(
     }
 
 
-def page_from(row: RowMapping) -> Page:
+def page_from(row: Row) -> Page:
     return Page(
         number=row["number"],
         char_from=row["char_from"],

@@ -2,12 +2,15 @@
 
 # ruff: noqa: D103 each pair is told by its names and types
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from sqlalchemy import RowMapping
 
 from domain.passages import Box, PageBoxes
 
 Values = dict[str, Any]
+Row = RowMapping | Mapping[str, Any]
 
 
 def fold(text: str) -> str:

@@ -8,9 +8,12 @@ from attrs import define, field
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Delete,
     Executable,
+    Insert,
     RowMapping,
     Table,
+    Update,
     Uuid,
     any_,
     literal,
@@ -21,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.errors import translated
-from adapters.postgres.transaction import Prepared, Transaction, Values
+from adapters.postgres.prepared import Prepared, Values
+from adapters.postgres.transaction import Transaction
 from application.errors import ConcurrentChange
 from domain.events import Event
 from domain.ids import WorkspaceId
@@ -34,12 +38,15 @@ class Session:
     transaction: Transaction
     workspace_id: WorkspaceId | None
     events: list[Event] = field(factory=list)
+    written: set[str] = field(factory=set)  # names of tables, but for what was prepared
     _versions: dict[UUID, int] = field(factory=dict)
 
     async def execute(
         self, statement: Executable, parameters: Values | Sequence[Values] | None = None
     ) -> CursorResult[Any]:
         """Run it, with vendor errors translated."""
+        if isinstance(statement, Insert | Update | Delete) and isinstance(statement.table, Table):
+            self.written.add(statement.table.name)
         with translated():
             return await self.transaction.execute(statement, parameters)
 
@@ -59,7 +66,7 @@ class Session:
     async def rows(self, statement: Prepared, **values: Any) -> list[Mapping[str, Any]]:
         """Every row of what was prepared."""
         with translated():
-            return [dict(row) for row in await self.transaction.fetch(statement, values)]
+            return [dict(record) for record in await self.transaction.fetch(statement, values)]
 
     def collect(self, events: Sequence[Event]) -> None:
         """Keep events for the commit; the next state of an aggregate carries the earlier ones along."""

@@ -1,15 +1,16 @@
 """One transaction on Postgres."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.errors import APPLICATION_ROLE, translated
+from adapters.postgres.errors import translated
 from adapters.postgres.jobs import PostgresJobQueue
+from adapters.postgres.readers import Readers
 from adapters.postgres.repositories.accounts import PostgresApiKeys, PostgresInvitations
 from adapters.postgres.repositories.audit import PostgresAuditLog
 from adapters.postgres.repositories.conversations import PostgresConversations, PostgresMessages
@@ -24,6 +25,7 @@ from adapters.postgres.repositories.usage import PostgresUsageRecords
 from adapters.postgres.repositories.users import PostgresLoginSessions, PostgresUsers
 from adapters.postgres.repositories.workspaces import PostgresCollections, PostgresWorkspaces
 from adapters.postgres.session import Session
+from adapters.postgres.tables import collections, documents
 from adapters.postgres.transaction import Transaction
 from application.calls import current_call
 from application.errors import SchemaOutdated
@@ -36,18 +38,12 @@ from application.ports.jobs import JobQueue
 from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.unit_of_work import Listener
 from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 
-WORKSPACE_SETTING: Final = "app.workspace_id"
-
-_BEGIN: Final = "BEGIN"
-# both until the transaction ends
-_BIND: Final = (
-    f"BEGIN; SELECT set_config('{WORKSPACE_SETTING}', '{{workspace_id}}', true),"
-    f" set_config('role', '{APPLICATION_ROLE}', true)"
-)
+_LISTED: Final = frozenset({documents.name, collections.name})
 
 
 class PostgresUnitOfWork:
@@ -75,16 +71,22 @@ class PostgresUnitOfWork:
     rooms: Rooms
     jobs: JobQueue
 
-    def __init__(self, engine: AsyncEngine, workspace_id: WorkspaceId | None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        readers: Readers | None,
+        workspace_id: WorkspaceId | None,
+        listeners: Sequence[Listener],
+    ) -> None:
         self._engine = engine
+        self._readers = readers
         self._workspace_id = workspace_id
+        self._listeners = listeners
+        self._changed_lists = False
         self._session: Session | None = None
 
     async def __aenter__(self) -> Self:
-        # an id has no characters that mean anything in SQL
-        opening = _BEGIN if self._workspace_id is None else _BIND.format(workspace_id=UUID(int=self._workspace_id.int))
-        with translated():
-            transaction = await Transaction.begin(self._engine, opening)
+        transaction = Transaction(self._engine, self._readers, self._workspace_id)
         session = self._session = Session(transaction, self._workspace_id)
         self.users = PostgresUsers(session)
         self.login_sessions = PostgresLoginSessions(session)
@@ -112,6 +114,9 @@ class PostgresUnitOfWork:
         if self._session is not None:
             with translated():
                 await self._session.transaction.close(error)
+        if self._changed_lists and self._workspace_id is not None:
+            for listener in self._listeners:
+                await listener(self._workspace_id)
 
     async def commit(self, result: object | None = None) -> None:
         """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""
@@ -124,6 +129,8 @@ class PostgresUnitOfWork:
             await attempt.record(self.idempotency, result)
         with translated():
             await self._session.transaction.commit()
+        self._changed_lists |= not _LISTED.isdisjoint(self._session.written)
+        self._session.written.clear()
         if attempt is not None:
             attempt.committed()
 
@@ -136,19 +143,28 @@ class PostgresUnitOfWork:
 
 
 class PostgresUnitOfWorkFactory:
-    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it."""
+    """Keeps the promises of `application.ports.unit_of_work.UnitOfWorkFactory`. Who made the engine closes it.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Without `readers`, as behind a pooler that hands out connections by transaction, reading is a transaction too.
+    """
+
+    def __init__(self, engine: AsyncEngine, readers: Readers | None = None) -> None:
         self._engine = engine
+        self._readers = readers
+        self._listeners: list[Listener] = []
 
     def __call__(self, workspace_id: WorkspaceId | None) -> PostgresUnitOfWork:
         """A new one bound to a workspace; None for what has none yet."""
-        return PostgresUnitOfWork(self._engine, workspace_id)
+        return PostgresUnitOfWork(self._engine, self._readers, workspace_id, self._listeners)
+
+    def listen(self, listener: Listener) -> None:
+        """Await it with the workspace whose documents or collections changed."""
+        self._listeners.append(listener)
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` or `SchemaOutdated` unless a unit of work could do its work now."""
         head = await asyncio.to_thread(_head_revision)
-        async with PostgresUnitOfWork(self._engine, None) as work:
+        async with self(None) as work:
             present = await work.schema_revision()
         if present != head:
             raise SchemaOutdated(

@@ -1,7 +1,7 @@
 """Conditions of a search in Qdrant's terms. Every filter begins with the workspace or with scopes inside it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid5
 
@@ -20,6 +20,8 @@ TAGS = "tags"
 MEDIA_TYPE = "media_type"
 CREATED_AT = "created_at"
 METADATA = "metadata"
+
+_FEW_SCOPES = 20
 
 # Payload field → its index; a filter on a field without one would read every point. A search asks for scopes alone:
 # each further condition on all points takes as long as comparing their vectors. Ids are indexed as UUIDs, which takes
@@ -83,7 +85,7 @@ def of_search(workspace_id: WorkspaceId, asked: PassageFilter) -> models.Filter 
     sets = (collections, asked.document_ids, asked.tags, asked.media_types)
     if any(each is not None and not each for each in sets):
         return None
-    must: list[models.Condition] = [any_of(SCOPE, (scope(workspace_id, each) for each in collections))]
+    must: list[models.Condition] = []
     if asked.document_ids is not None:
         must.append(any_of(DOCUMENT, asked.document_ids))
     if asked.tags is not None:
@@ -94,4 +96,15 @@ def of_search(workspace_id: WorkspaceId, asked: PassageFilter) -> models.Filter 
         created = models.DatetimeRange(gte=asked.created_from, lt=asked.created_to)
         must.append(models.FieldCondition(key=CREATED_AT, range=created))
     must.extend(equals(METADATA, each) for each in facts(asked.metadata or {}))
-    return models.Filter(must=must)
+    return _in_one_of(sorted(scope(workspace_id, each) for each in collections), must)
+
+
+def _in_one_of(scopes: Sequence[str], must: list[models.Condition]) -> models.Filter:
+    """What is in one of the scopes and meets every condition.
+
+    Told one by one, the engine walks the lists of a few scopes four times as fast as told by a set of them; of many,
+    each point that is looked at would be compared with each scope.
+    """
+    if len(scopes) <= _FEW_SCOPES:
+        return models.Filter(should=[equals(SCOPE, each) for each in scopes], must=must or None)
+    return models.Filter(must=[any_of(SCOPE, scopes), *must])

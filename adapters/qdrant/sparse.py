@@ -78,7 +78,7 @@ def sparse_of_question(text: str, language: str | None) -> Sparse:
 
 
 def _repeated(words: Iterable[tuple[int, ...]]) -> dict[int, float]:
-    """A question's terms: those that it comes back to say what it is about, by the logarithm of how often."""
+    """A question's terms: one that it comes back to weighs more, by the logarithm of how often (SMART's `l`)."""
     return {term: 1 + math.log(count) for term, count in Counter(term for word in words for term in word).items()}
 
 

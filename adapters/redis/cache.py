@@ -27,6 +27,11 @@ class RedisCache(Cache):
         self._namespace = namespace
         self._is_down = False
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the last call found the engine down."""
+        return self._is_down
+
     async def get(self, key: str) -> bytes | None:
         """The value, or None."""
         return (await self.get_many([key]))[0]

@@ -1,12 +1,14 @@
 """The live bus on Redis: a script that lets events out in order, a hot copy, and publish/subscribe."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from redis.asyncio import RedisCluster
 
 from adapters.redis.client import RedisClient, redis_errors
 from adapters.redis.live_subscriber import PROBE_SECONDS, Subscriber
@@ -43,23 +45,25 @@ class RedisBus(LiveBus):
         """Whether the subscriptions stand."""
         return self.subscriber.stands
 
-    async def publish(self, room_id: RoomId, events: Sequence[LiveEvent]) -> None:
-        """Tell committed events, given in order and of one epoch."""
-        if not events:
-            return
-        channel = self._channel(room_id)
+    async def publish(self, events: Mapping[RoomId, Sequence[LiveEvent]]) -> None:
+        """Tell committed events, of each room in order and of one epoch."""
+        rooms = [(room_id, of_room) for room_id, of_room in events.items() if of_room]
+        if isinstance(self._client, RedisCluster):  # a call stays in the slot of one room
+            await asyncio.gather(*(self._let_out([one]) for one in rooms))
+        elif rooms:
+            await self._let_out(rooms)
+
+    async def _let_out(self, rooms: Sequence[tuple[RoomId, Sequence[LiveEvent]]]) -> None:
+        keys: list[str] = []
+        words: list[str | int | bytes] = [KEPT_EVENTS, int(KEPT.total_seconds()), int(PEN_KEPT.total_seconds())]
+        for room_id, events in rooms:
+            channel = self._channel(room_id)
+            keys += [f"{channel}:top", f"{channel}:pen", f"{channel}:hot"]
+            words += [str(events[0].epoch), channel, len(events)]
+            for event in events:
+                words += [event.seq, event.body]
         with redis_errors():
-            await self._publish(
-                keys=[f"{channel}:top", f"{channel}:pen", f"{channel}:hot"],
-                args=[
-                    str(events[0].epoch),
-                    channel,
-                    KEPT_EVENTS,
-                    int(KEPT.total_seconds()),
-                    int(PEN_KEPT.total_seconds()),
-                    *(part for event in events for part in (event.seq, event.body)),
-                ],
-            )
+            await self._publish(keys=keys, args=words)
 
     async def note(self, room_id: RoomId, note: LiveNote) -> None:
         """Tell those who listen at this moment."""

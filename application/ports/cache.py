@@ -8,6 +8,11 @@ from typing import Protocol
 class Cache(Protocol):
     """Bytes under keys. Losing it costs time, never truth: a broken engine reads as empty and is logged once."""
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the last call found the engine down."""
+        ...
+
     async def get(self, key: str) -> bytes | None:
         """The value, or None when missing, expired, or the engine is down."""
         ...

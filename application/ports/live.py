@@ -68,8 +68,9 @@ class LiveBus(Protocol):
     the database by whoever looks there.
     """
 
-    async def publish(self, room_id: RoomId, events: Sequence[LiveEvent]) -> None:
-        """Tell committed events, given in order. An event is let out when the one before it was; until then it is held.
+    async def publish(self, events: Mapping[RoomId, Sequence[LiveEvent]]) -> None:
+        """Tell committed events of rooms, of each in order. An event is let out when the one before it was; until then
+        it is held.
 
         One that was let out before is dropped. Where the engine knows nothing of the room, or another epoch, it begins
         with the first event given.

@@ -1,5 +1,6 @@
 """One transaction."""
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -14,6 +15,8 @@ from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
 from application.ports.usage import UsageRecords
 from domain.ids import WorkspaceId
+
+Listener = Callable[[WorkspaceId], Awaitable[None]]
 
 
 class UnitOfWork(Protocol):
@@ -68,6 +71,13 @@ class UnitOfWorkFactory(Protocol):
 
         Bound, it sees the rows of its workspace and its members alone; writing elsewhere, changing people or
         touching login sessions raises `PermissionError`: a mistake in the program.
+        """
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Await `listener` whenever a unit of work bound to a workspace has committed documents or collections.
+
+        It is given the workspace, after the transaction is over and before the unit of work's context is left.
         """
         ...
 

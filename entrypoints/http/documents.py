@@ -24,8 +24,8 @@ from entrypoints.http.document_resources import (
     erasure_view,
     page_view,
 )
-from entrypoints.http.json_response import JSONResponse
-from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
+from entrypoints.http.json_response import JSONResponse, encoded
+from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, first_page, page_of
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems, versioned
 from entrypoints.http.schemas import DocumentPatch, Text
 from entrypoints.http.sse import EventStream
@@ -52,7 +52,7 @@ async def list_documents(  # noqa: PLR0913 one argument per filter
     sort: DocumentSort = DocumentSort.NEWEST,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> JSONResponse:
+) -> Response:
     """List documents."""
     query = DocumentQuery(
         readable=actor.readable_collections,
@@ -64,8 +64,12 @@ async def list_documents(  # noqa: PLR0913 one argument per filter
     )
     cursors = CursorOf(context=("documents", actor.workspace_id, collection_id, status, tag, q, sort))
     after = cursors.decode(cursor, lambda key: DocumentId(UUID(key)))
-    found = await use_cases.list_documents(actor, query=query, limit=limit + 1, after=after)
-    return JSONResponse(page_of(found, limit, view=document_view, key=lambda document: document.id, cursors=cursors))
+
+    async def listed() -> bytes:
+        found = await use_cases.list_documents(actor, query=query, limit=limit + 1, after=after)
+        return encoded(page_of(found, limit, view=document_view, key=lambda shown: shown.id, cursors=cursors))
+
+    return await first_page(use_cases, actor, (*cursors.context, limit), after, listed)
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """JSON answers, written ten times as fast as by the standard library."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -11,7 +12,12 @@ class JSONResponse(responses.JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        try:
-            return msgspec.json.encode(content)
-        except (OverflowError, TypeError):  # integers of more than 64 bits
-            return super().render(content)
+        return encoded(content)
+
+
+def encoded(content: Any) -> bytes:
+    """Plain JSON values as a body."""
+    try:
+        return msgspec.json.encode(content)
+    except (OverflowError, TypeError):  # integers of more than 64 bits
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

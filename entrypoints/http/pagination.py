@@ -4,12 +4,15 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 from attrs import frozen
 from fastapi import Query
+from starlette.responses import Response
 
+from application.use_cases import UseCases
+from domain.access import Actor
 from domain.errors import InvalidInput
 
 DEFAULT_LIMIT: Final = 50
@@ -71,3 +74,11 @@ def page_of(
         "items": [view(item) for item in shown],
         "next_cursor": cursors.encode(key(shown[-1])) if more else None,
     }
+
+
+async def first_page(
+    use_cases: UseCases, actor: Actor, about: tuple[object, ...], after: object, listed: Callable[[], Awaitable[bytes]]
+) -> Response:
+    """A list's first page, as it is remembered or as `listed` makes it; the pages `after` something are always made."""
+    body = await (listed() if after is not None else use_cases.lists.recall(actor, about, listed))
+    return Response(body, media_type="application/json")

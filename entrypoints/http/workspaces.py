@@ -10,8 +10,8 @@ from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
 from entrypoints.http.idempotency import OnceDep
-from entrypoints.http.json_response import JSONResponse
-from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, page_of
+from entrypoints.http.json_response import JSONResponse, encoded
+from entrypoints.http.pagination import DEFAULT_LIMIT, Cursor, CursorOf, Limit, first_page, page_of
 from entrypoints.http.resources import (
     CollectionOut,
     CollectionsOut,
@@ -128,14 +128,18 @@ async def delete_workspace(use_cases: UseCasesDep, actor: ActorDep, if_match: If
 )
 async def list_collections(
     use_cases: UseCasesDep, actor: ActorDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-) -> JSONResponse:
+) -> Response:
     """List collections."""
     cursors = CursorOf(context=("collections", actor.workspace_id))
     after = cursors.decode(cursor, lambda key: CollectionId(UUID(key)))
-    found = await use_cases.list_collections(actor, limit=limit + 1, after=after)
-    return JSONResponse(
-        page_of(found, limit, view=collection_view, key=lambda shown: shown.collection.id, cursors=cursors)
-    )
+
+    async def listed() -> bytes:
+        found = await use_cases.list_collections(actor, limit=limit + 1, after=after)
+        return encoded(
+            page_of(found, limit, view=collection_view, key=lambda shown: shown.collection.id, cursors=cursors)
+        )
+
+    return await first_page(use_cases, actor, (*cursors.context, limit), after, listed)
 
 
 @router.post(

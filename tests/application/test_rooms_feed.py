@@ -83,7 +83,7 @@ class World:
 
     async def publish(self, count: int = 1) -> None:
         for event in await self.commit(count):
-            await self.engine.buses[0].publish(self.room.id, [event])
+            await self.engine.buses[0].publish({self.room.id: [event]})
 
     def since(self, seq: int) -> Since:
         return Since(seq=seq, epoch=self.room.epoch)
@@ -121,7 +121,7 @@ async def test_a_hole_is_healed_from_the_database(world: World) -> None:
     await world.commit(2)
     [fourth] = await world.commit()
     world.engine.flush()
-    await world.engine.buses[0].publish(world.room.id, [fourth])
+    await world.engine.buses[0].publish({world.room.id: [fourth]})
     await reader.until(4)
 
     assert reader.seqs == [1, 2, 3, 4]

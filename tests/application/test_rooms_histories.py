@@ -48,7 +48,7 @@ async def live_through(steps: list[str]) -> None:  # noqa: C901 a table of steps
     async def publish() -> None:
         event = told((await append(units, team, make_event(team, room, client_msg_id=uuid4()))).event)
         try:
-            await writer.publish(room.id, [event])
+            await writer.publish({room.id: [event]})
         except CacheUnavailable:
             untold.append(event)
 
@@ -59,7 +59,7 @@ async def live_through(steps: list[str]) -> None:  # noqa: C901 a table of steps
             case "commit":  # the process dies before it tells, or tells late
                 untold.append(told((await append(units, team, make_event(team, room), now=SystemClock().now())).event))
             case "late" if untold and not engine.down:
-                await writer.publish(room.id, [untold.pop()])
+                await writer.publish({room.id: [untold.pop()]})
             case "flush":
                 engine.flush()
             case "restart":

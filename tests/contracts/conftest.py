@@ -11,6 +11,7 @@ from adapters.embedded.supervisor import Supervisor
 from adapters.postgres.engine import EngineOptions, make_engine
 from adapters.postgres.jobs import decode
 from adapters.postgres.migrations import upgrade
+from adapters.postgres.readers import Readers
 from adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from application.ports.jobs import AnyJob
 from domain.ids import UserId
@@ -71,6 +72,7 @@ async def emptied_database(shared_database: str) -> str:
 @pytest.fixture
 async def postgres_units(emptied_database: str) -> AsyncIterator[Units]:
     engine = make_engine(emptied_database, EngineOptions(pool_size=5, max_overflow=25))
+    readers = Readers(emptied_database)
 
     async def let_read(collection: Collection, user_id: UserId) -> None:
         await execute(
@@ -85,7 +87,8 @@ async def postgres_units(emptied_database: str) -> AsyncIterator[Units]:
         rows = await execute(emptied_database, "SELECT entrypoint, payload FROM jobs ORDER BY id")
         return [decode(row["entrypoint"], row["payload"]) for row in rows]
 
-    yield Units(begin=PostgresUnitOfWorkFactory(engine), let_read=let_read, waiting_jobs=waiting_jobs)
+    yield Units(begin=PostgresUnitOfWorkFactory(engine, readers), let_read=let_read, waiting_jobs=waiting_jobs)
+    await readers.close()
     await engine.dispose()
 
 

@@ -56,8 +56,9 @@ def dead_cache(request: pytest.FixtureRequest) -> Cache:
 
 
 async def test_missing_key_reads_as_none(cache: Cache) -> None:
-    """A key that was never set has no value."""
+    """A key that was never set has no value, and that is no outage."""
     assert await cache.get("missing") is None
+    assert not cache.is_down
 
 
 async def test_value_comes_back_byte_for_byte(cache: Cache) -> None:
@@ -122,6 +123,7 @@ async def test_engine_that_is_down_reads_as_empty(dead_cache: Cache) -> None:
     await dead_cache.delete("key")
 
     assert await dead_cache.get_many(["key", "other"]) == [None, None]
+    assert dead_cache.is_down
     with pytest.raises(CacheUnavailable):
         await dead_cache.ping()
 

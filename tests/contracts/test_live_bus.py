@@ -100,7 +100,7 @@ async def test_an_event_is_heard_on_every_process(engine: Engine, room_id: RoomI
     ears = Ear(), Ear()
     await engine.here.subscribe(room_id, ears[0])
     await engine.there.subscribe(room_id, ears[1])
-    await engine.here.publish(room_id, [event(1)])
+    await engine.here.publish({room_id: [event(1)]})
     for ear in ears:
         await ear.until(lambda ear: ear.messages == [event(1)])
 
@@ -110,7 +110,7 @@ async def test_a_subscription_counts_from_its_return_on(engine: Engine, room_id:
     for seq in range(1, 30):
         ear = Ear()
         await engine.there.subscribe(room_id, ear)
-        await engine.here.publish(room_id, [event(seq)])
+        await engine.here.publish({room_id: [event(seq)]})
         await ear.until(lambda ear, seq=seq: ear.seqs == [seq])  # type: ignore[misc]
         await engine.there.unsubscribe(room_id, ear)
 
@@ -119,11 +119,11 @@ async def test_events_come_in_order_however_they_are_told(engine: Engine, room_i
     """Those ahead are held, those behind are dropped, repeats are told once."""
     ear = Ear()
     await engine.there.subscribe(room_id, ear)
-    await engine.here.publish(room_id, [event(1)])
+    await engine.here.publish({room_id: [event(1)]})
     seqs = [*range(2, 40), *range(2, 40)]
     Random(7).shuffle(seqs)  # noqa: S311 an order that can be repeated
     for seq in seqs:
-        await (engine.here if seq % 2 else engine.there).publish(room_id, [event(seq)])
+        await (engine.here if seq % 2 else engine.there).publish({room_id: [event(seq)]})
     await ear.until(lambda ear: len(ear.seqs) >= 39)
 
     assert ear.seqs == list(range(1, 40))
@@ -134,12 +134,28 @@ async def test_several_events_at_once(engine: Engine, room_id: RoomId) -> None:
     """They are told in their order; those that were told before are left out."""
     ear = Ear()
     await engine.there.subscribe(room_id, ear)
-    await engine.here.publish(room_id, [])
-    await engine.here.publish(room_id, [event(5), event(6)])
-    await engine.here.publish(room_id, [event(4), event(5), event(6), event(7)])
+    await engine.here.publish({room_id: []})
+    await engine.here.publish({room_id: [event(5), event(6)]})
+    await engine.here.publish({room_id: [event(4), event(5), event(6), event(7)]})
     await ear.until(lambda ear: 7 in ear.seqs)
 
     assert ear.seqs == [5, 6, 7]
+
+
+async def test_several_rooms_at_once(engine: Engine, room_id: RoomId) -> None:
+    """Each in its own order, those ahead held; one without events is left out."""
+    other, empty = RoomId(uuid4()), RoomId(uuid4())
+    ears = {room_id: Ear(), other: Ear(), empty: Ear()}
+    for room, ear in ears.items():
+        await engine.there.subscribe(room, ear)
+    await engine.here.publish({room_id: [event(1), event(2)], empty: [], other: [event(7), event(9)]})
+    await engine.here.publish({other: [event(8)], room_id: [event(3)]})
+    await ears[room_id].until(lambda ear: len(ear.messages) == 3)
+    await ears[other].until(lambda ear: len(ear.messages) == 3)
+
+    assert (ears[room_id].seqs, ears[other].seqs, ears[empty].seqs) == ([1, 2, 3], [7, 8, 9], [])
+    tops = await engine.here.tops([room_id, other, empty])
+    assert {room: top.seq for room, top in tops.items()} == {room_id: 3, other: 9}
 
 
 async def test_another_epoch_begins_anew(engine: Engine, room_id: RoomId) -> None:
@@ -147,9 +163,9 @@ async def test_another_epoch_begins_anew(engine: Engine, room_id: RoomId) -> Non
     other = uuid4()
     ear = Ear()
     await engine.there.subscribe(room_id, ear)
-    await engine.here.publish(room_id, [event(8), event(10)])
-    await engine.here.publish(room_id, [event(3, other)])
-    await engine.here.publish(room_id, [event(4, other)])
+    await engine.here.publish({room_id: [event(8), event(10)]})
+    await engine.here.publish({room_id: [event(3, other)]})
+    await engine.here.publish({room_id: [event(4, other)]})
     await ear.until(lambda ear: len(ear.messages) >= 3)
 
     assert ear.messages == [event(8), event(3, other), event(4, other)]
@@ -161,7 +177,7 @@ async def test_another_epoch_begins_anew(engine: Engine, room_id: RoomId) -> Non
 
 async def test_the_hot_copy_is_whole_or_none(engine: Engine, room_id: RoomId) -> None:
     """All events after a number, or None where one is missing."""
-    await engine.here.publish(room_id, [event(seq) for seq in range(3, 9)])
+    await engine.here.publish({room_id: [event(seq) for seq in range(3, 9)]})
     top = LiveTop(seq=8, epoch=EPOCH)
 
     assert await engine.there.recent(room_id, top, after=5) == [event(6), event(7), event(8)]
@@ -193,7 +209,7 @@ async def test_listeners_of_one_process_are_counted(engine: Engine, room_id: Roo
     await engine.there.subscribe(RoomId(uuid4()), elsewhere)
     await engine.there.unsubscribe(room_id, first)
     await engine.there.unsubscribe(room_id, first)
-    await engine.here.publish(room_id, [event(1)])
+    await engine.here.publish({room_id: [event(1)]})
     await second.until(lambda ear: ear.seqs == [1])
 
     assert first.messages == elsewhere.messages == []
@@ -203,11 +219,11 @@ async def test_after_a_flush_it_begins_with_what_comes(engine: Engine, room_id: 
     """The subscription stands, and numbers go on."""
     ear = Ear()
     await engine.there.subscribe(room_id, ear)
-    await engine.here.publish(room_id, [event(1), event(2)])
+    await engine.here.publish({room_id: [event(1), event(2)]})
     await engine.flush()
-    await engine.here.publish(room_id, [event(4)])
-    await engine.here.publish(room_id, [event(3)])
-    await engine.here.publish(room_id, [event(5)])
+    await engine.here.publish({room_id: [event(4)]})
+    await engine.here.publish({room_id: [event(3)]})
+    await engine.here.publish({room_id: [event(5)]})
     await ear.until(lambda ear: 5 in ear.seqs)
 
     assert ear.seqs == [1, 2, 4, 5]
@@ -219,7 +235,7 @@ async def test_a_broken_subscription_is_told(engine: Engine, room_id: RoomId) ->
     await engine.there.subscribe(room_id, ear)
     await engine.break_connections()
     await ear.until(lambda ear: LiveGap() in ear.messages)
-    await engine.here.publish(room_id, [event(1)])
+    await engine.here.publish({room_id: [event(1)]})
     await ear.until(lambda ear: 1 in ear.seqs)
 
     assert engine.there.is_hearing
@@ -233,7 +249,7 @@ async def test_a_deaf_connection_is_given_up(redis_engine: Engine, room_id: Room
     await bus.subscribe(room_id, ear)
     await bus.subscriber._connection.send_command("UNSUBSCRIBE")
     await ear.until(lambda ear: LiveGap() in ear.messages)
-    await redis_engine.here.publish(room_id, [event(1)])
+    await redis_engine.here.publish({room_id: [event(1)]})
     await ear.until(lambda ear: ear.seqs == [1])
 
     assert bus.subscriber.deaf == 1
@@ -246,7 +262,7 @@ async def test_a_deaf_connection_is_not_found_without_its_probe(clean_redis_url:
     ear = Ear()
     await bus.subscribe(room_id, ear)
     await bus.subscriber._connection.send_command("UNSUBSCRIBE")
-    await bus.publish(room_id, [event(1)])
+    await bus.publish({room_id: [event(1)]})
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await ear.until(lambda ear: bool(ear.messages))

@@ -11,7 +11,8 @@ from application.errors import AlreadyExists, ConcurrentChange
 from application.ports.document_repositories import DocumentQuery
 from application.ports.jobs import DescribeDocument, EraseDocument, IngestDocument
 from domain.access import Role
-from domain.documents import Document
+from domain.documents import Document, Stage
+from domain.ids import WorkspaceId
 from tests.contracts.units import (
     NOW,
     Team,
@@ -332,3 +333,33 @@ async def test_an_unbound_unit_of_work_sees_all_workspaces(units: Units) -> None
 async def test_ping_passes_where_everything_is_there(units: Units) -> None:
     """A migrated, answering database is ready."""
     await units.begin.ping()
+
+
+async def test_commits_of_documents_and_collections_are_told(units: Units) -> None:
+    """Each commit once, with its workspace, when others see it already; nothing else is."""
+    team = await found_team(units)
+    told: list[tuple[WorkspaceId, int]] = []
+
+    async def listener(workspace_id: WorkspaceId) -> None:
+        async with units.begin(workspace_id) as work:
+            told.append((workspace_id, (await work.documents.totals(workspace_id)).documents))
+
+    units.begin.listen(listener)
+    document = make_document(team)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        await work.documents.report(document.id, 1, Stage.PARSING, 0.5, NOW)
+        await work.commit()
+    async with units.begin(team.id) as work:
+        await work.documents.add(make_document(team))
+    async with units.begin(team.id) as work:
+        await work.conversations.add(make_conversation(team))
+        await work.commit()
+    async with units.begin(team.id) as work:
+        await work.collections.add(make_collection(team.id, "Others"))
+        await work.documents.delete_all(team.collection.id, moved_to=team.collection.id, now=NOW + timedelta(seconds=1))
+        await work.commit()
+
+    assert [(team.id, 1), (team.id, 1), (team.id, 0)] == told

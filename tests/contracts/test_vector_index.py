@@ -206,6 +206,20 @@ async def test_only_readable_collections(index: VectorIndex, workspace: Workspac
     assert set() == await documents_of(index, workspace, asked)
 
 
+@pytest.mark.parametrize("more", [0, 3, 40])
+async def test_readable_collections_and_conditions(index: VectorIndex, workspace: WorkspaceId, more: int) -> None:
+    """However many collections may be read, what is found is in one of them and meets the other conditions too."""
+    readable = frozenset({COLLECTION, *(CollectionId(uuid4()) for _ in range(more))})
+    mine, untagged, hidden = new_document(), new_document(), new_document()
+    elsewhere = chunk(hidden, collection_id=OTHER_COLLECTION, tags=("a",))
+    await index.upsert(workspace, [chunk(mine, tags=("a",)), chunk(untagged), elsewhere])
+
+    for mode in SearchMode:
+        assert {mine, untagged} == await documents_of(index, workspace, ask(mode=mode, readable=readable))
+        asked = ask(mode=mode, readable=readable, tags=frozenset({"a"}))
+        assert {mine} == await documents_of(index, workspace, asked)
+
+
 CONDITIONS: dict[str, tuple[dict[str, Any], Callable[[DocumentId], dict[str, Any]]]] = {
     "collection": (
         {"collection_id": OTHER_COLLECTION},

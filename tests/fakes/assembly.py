@@ -13,6 +13,7 @@ from application.use_cases import Policy, Ports, UseCases
 from tests.fakes.access import FakeAccessChanges
 from tests.fakes.accounts import FakeTickets
 from tests.fakes.assembly_parts import BucketEmbedder, QuickPasswords, RecordedLog
+from tests.fakes.cache import FakeCache
 from tests.fakes.database import GENERATIONS
 from tests.fakes.generations import FIRST, FakeIndexes
 from tests.fakes.jobs import MemoryWorker
@@ -47,6 +48,7 @@ class Assembly:
     run_log: FakeRuns = field(factory=FakeRuns)
     live: MemoryBus = field(factory=MemoryBus)
     presence: MemoryPresence = field()
+    cache: FakeCache = field(factory=lambda: FakeCache(SystemClock()))
     log: RecordedLog = field(factory=RecordedLog)
     indexes: FakeIndexes = field()
     use_cases: UseCases = field(init=False)
@@ -69,6 +71,7 @@ class Assembly:
         """The fakes, some of them for somebody to replace."""
         return Ports(
             begin=self.begin,
+            cache=self.cache,
             files=LocalFiles(self.root),
             media_types=FakeMediaTypes(),
             parser=self.parser,

@@ -11,10 +11,11 @@ from application.ports.system import Clock
 class FakeCache(Cache):
     """A dictionary whose entries end by the given clock. `is_down` makes it read as empty, as an outage does."""
 
+    is_down = False
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._values: dict[str, tuple[bytes, datetime]] = {}
-        self.is_down = False
 
     async def get(self, key: str) -> bytes | None:
         value, until = self._values.get(key, (None, None))

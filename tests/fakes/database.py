@@ -108,6 +108,11 @@ class FakeTransaction:
     _held: dict[Hashable, asyncio.Lock] = field(factory=dict)
     _versions: dict[Hashable, int] = field(factory=dict)
 
+    @property
+    def written(self) -> set[str]:
+        """Tables in which it wrote rows that are not committed yet."""
+        return {table for table, _ in self._writes}
+
     def rows(self, table: str) -> Iterator[Any]:
         """Copies of the rows that it may see."""
         self.database.check()

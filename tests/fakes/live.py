@@ -1,7 +1,7 @@
 """The live bus in memory: one engine for any number of processes."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
@@ -54,8 +54,12 @@ class MemoryBus:
     def is_hearing(self) -> bool:
         return not self.engine.down
 
-    async def publish(self, room_id: RoomId, events: Sequence[LiveEvent]) -> None:
+    async def publish(self, events: Mapping[RoomId, Sequence[LiveEvent]]) -> None:
         self._check()
+        for room_id, of_room in events.items():
+            self._publish(room_id, of_room)
+
+    def _publish(self, room_id: RoomId, events: Sequence[LiveEvent]) -> None:
         for event in events:
             top = self.engine.tops.get(room_id)
             if top is None or top.epoch != event.epoch:

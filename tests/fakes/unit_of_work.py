@@ -1,5 +1,6 @@
 """Units of work in memory."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,12 +14,13 @@ from application.ports.jobs import JobQueue
 from application.ports.repositories import Collections, Conversations, LoginSessions, Messages, Users, Workspaces
 from application.ports.rooms import Rooms
 from application.ports.runs import RunRecords
+from application.ports.unit_of_work import Listener
 from application.ports.usage import UsageRecords
 from application.reactions import jobs_for
 from domain.ids import WorkspaceId
 from tests.fakes.accounts import FakeApiKeys, FakeInvitations
 from tests.fakes.audit import FakeAuditLog
-from tests.fakes.database import FakeDatabase, FakeTransaction
+from tests.fakes.database import COLLECTIONS, DOCUMENTS, FakeDatabase, FakeTransaction
 from tests.fakes.document_repositories import FakeDocuments, FakeErasures, FakePassages
 from tests.fakes.generations import FakeGenerations
 from tests.fakes.idempotency import FakeIdempotencyKeys
@@ -56,7 +58,11 @@ class FakeUnitOfWork:
     rooms: Rooms
     jobs: JobQueue
 
-    def __init__(self, database: FakeDatabase, workspace_id: WorkspaceId | None) -> None:
+    def __init__(
+        self, database: FakeDatabase, workspace_id: WorkspaceId | None, listeners: Sequence[Listener] = ()
+    ) -> None:
+        self._listeners = listeners
+        self._changed_lists = False
         self._transaction = transaction = FakeTransaction(database, workspace_id)
         self.users = FakeUsers(transaction)
         self.login_sessions = FakeLoginSessions(transaction)
@@ -85,6 +91,10 @@ class FakeUnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._transaction.release()
+        workspace_id = self._transaction.workspace_id
+        if self._changed_lists and workspace_id is not None:
+            for listener in self._listeners:
+                await listener(workspace_id)
 
     async def commit(self, result: object | None = None) -> None:
         """Jobs that follow from events, then everything at once."""
@@ -93,6 +103,7 @@ class FakeUnitOfWork:
         attempt = current_call().attempt
         if attempt is not None:
             await attempt.record(self.idempotency, result)
+        self._changed_lists |= not {DOCUMENTS, COLLECTIONS}.isdisjoint(self._transaction.written)
         self._transaction.apply()
         if attempt is not None:
             if self._transaction.database.dies_after_commit:
@@ -105,9 +116,13 @@ class FakeUnitOfWorkFactory:
     """Units of work on one database in memory, open to look into."""
 
     database: FakeDatabase = field(factory=FakeDatabase)
+    listeners: list[Listener] = field(factory=list)
 
     def __call__(self, workspace_id: WorkspaceId | None) -> FakeUnitOfWork:
-        return FakeUnitOfWork(self.database, workspace_id)
+        return FakeUnitOfWork(self.database, workspace_id, self.listeners)
+
+    def listen(self, listener: Listener) -> None:
+        self.listeners.append(listener)
 
     async def ping(self) -> None:
         self.database.check()

@@ -109,7 +109,7 @@ async def test_an_event_is_told_on_the_bus(ada: Member, room: str, assembly: Ass
 
     [top] = assembly.live.engine.tops.values()
     assert (top.seq, unheard.status_code) == (1, 201)
-    assert [event for _, event, _ in assembly.log.lines if event == "event_not_told"]
+    assert [event for _, event, _ in assembly.log.lines if event == "events_not_told"]
 
 
 async def test_who_sees_a_restricted_room(ada: Member, bob: Member, assembly: Assembly) -> None:

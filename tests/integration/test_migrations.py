@@ -161,6 +161,7 @@ async def test_a_connection_that_died_in_the_pool_is_replaced(migrated_database:
 
     async def be_cut() -> None:
         async with factory(None) as work:
+            await work.workspaces.owned()  # opens it
             await execute(migrated_database, cut)
             await work.workspaces.owned()
 
@@ -186,7 +187,7 @@ async def bound(migrated_database: str) -> AsyncIterator[tuple[asyncpg.Connectio
     async with PostgresUnitOfWorkFactory(engine)(ours) as work:
         session = work._session
         assert session is not None
-        yield session.transaction.driver, theirs
+        yield await session.transaction.driver(), theirs
     await engine.dispose()
 
 
@@ -241,6 +242,7 @@ async def test_the_binding_ends_with_the_transaction(migrated_database: str) -> 
     engine = make_engine(migrated_database)
     factory = PostgresUnitOfWorkFactory(engine)
     async with factory(WorkspaceId(new_id())) as work:
+        assert await work.workspaces.all_ids() == []
         await work.commit()
     async with engine.connect() as connection:
         row = (

@@ -58,7 +58,7 @@ def test_a_stem_of_the_named_language() -> None:
 
 
 def test_what_a_question_comes_back_to() -> None:
-    """A long question is about the word that it repeats, however inflected; ten times weigh less than ten."""
+    """A long question is about the word that it repeats, however inflected; ten times is not ten times as much."""
     asked = "Libraries buy books. Which library lends a magazine, and how are libraries paid for magazines?"
 
     assert overlap("the library is large", asked) > overlap("the book is large", asked)

@@ -8,7 +8,7 @@ import argparse
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from tests.websocket.conftest import StandInContainer
 class DyingBus(RedisBus):
     """Ends its process in the worst moment."""
 
-    async def publish(self, room_id: RoomId, events: Sequence[LiveEvent]) -> None:
+    async def publish(self, events: Mapping[RoomId, Sequence[LiveEvent]]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

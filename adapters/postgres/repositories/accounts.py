@@ -6,9 +6,9 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from adapters.postgres.mapping import api_key_from, api_key_values, invitation_from, invitation_values
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import api_keys, invitations, users
-from adapters.postgres.transaction import Prepared
 from domain.api_keys import ApiKey
 from domain.ids import ApiKeyId, InvitationId, WorkspaceId
 from domain.invitations import Invitation

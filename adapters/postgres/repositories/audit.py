@@ -5,10 +5,10 @@ from typing import Final
 from attrs import asdict, fields
 from sqlalchemy import insert, or_, select
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.request_tables import audit_log
 from adapters.postgres.session import Session
 from adapters.postgres.tables import memberships
-from adapters.postgres.transaction import Prepared
 from domain.audit import AuditEntry, Deed
 from domain.ids import WorkspaceId
 

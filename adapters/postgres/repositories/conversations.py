@@ -1,9 +1,9 @@
 """Conversations and their messages."""
 
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.answer_tables import conversations, messages
@@ -14,10 +14,14 @@ from adapters.postgres.mapping import (
     message_from,
     message_values,
 )
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session, after_key
 from domain.conversations import Conversation, Message, MessageStatus
 from domain.feedback import Feedback, Rating
 from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
+
+_CONVERSATION: Final = Prepared.of(select(conversations).where(conversations.c.id == bindparam("id")))
+_MESSAGE: Final = Prepared.of(select(messages).where(messages.c.id == bindparam("id")))
 
 
 class PostgresConversations:
@@ -28,7 +32,7 @@ class PostgresConversations:
 
     async def get(self, conversation_id: ConversationId) -> Conversation | None:
         """By id."""
-        row = await self._session.one(select(conversations).where(conversations.c.id == conversation_id))
+        row = await self._session.first(_CONVERSATION, id=conversation_id)
         return self._seen(conversation_from(row)) if row else None
 
     async def add(self, conversation: Conversation) -> None:
@@ -89,7 +93,7 @@ class PostgresMessages:
 
     async def get(self, message_id: MessageId) -> Message | None:
         """By id."""
-        row = await self._session.one(select(messages).where(messages.c.id == message_id))
+        row = await self._session.first(_MESSAGE, id=message_id)
         return message_from(row) if row else None
 
     async def add(self, *messages_: Message) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, delete, func, select, text, update
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import document_from, document_values
 from adapters.postgres.mapping_values import fold
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.queue_schema import QUEUE
 from adapters.postgres.session import Session, after_key, one_of
 from adapters.postgres.tables import UQ_DOCUMENTS_SHA256, chunks, documents
@@ -17,6 +19,7 @@ from application.ports.document_repositories import DocumentQuery, DocumentState
 from domain.documents import Document, DocumentStatus, Stage
 from domain.ids import CollectionId, DocumentId, WorkspaceId
 
+_BY_ID: Final = Prepared.of(select(documents).where(documents.c.id == bindparam("id")))
 _UNFINISHED = (DocumentStatus.QUEUED.value, DocumentStatus.PROCESSING.value)
 _NO_JOB = f"""
     NOT EXISTS (
@@ -35,7 +38,7 @@ class PostgresDocuments:
 
     async def get(self, document_id: DocumentId) -> Document | None:
         """By id, tombstones too."""
-        row = await self._session.one(select(documents).where(documents.c.id == document_id))
+        row = await self._session.first(_BY_ID, id=document_id)
         return self._seen(document_from(row)) if row else None
 
     async def get_many(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, Document]:

@@ -1,20 +1,21 @@
 """Many events in one statement."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Integer, RowMapping, Text, Uuid, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session
 from application.ports.rooms import Appended
 from domain.ids import RoomId
 from domain.rooms import EventKind, NewEvent, RoomEvent, Sender
 
 # The rows of the rooms are locked in the order of their ids, so that two such statements never wait for each other.
-_APPEND_ALL: Final = (
+_APPEND_ALL: Final = Prepared.of(
     text(
         """
     WITH asked AS (
@@ -51,14 +52,12 @@ _APPEND_ALL: Final = (
     )
     SELECT placed.*, rooms.epoch FROM placed JOIN rooms ON rooms.id = placed.room_id
     """
-    )
-    .bindparams(
+    ).bindparams(
         bindparam("places", type_=ARRAY(Integer)),
         *(bindparam(name, type_=ARRAY(Uuid)) for name in ("room_ids", "client_msg_ids", "sender_ids")),
         *(bindparam(name, type_=ARRAY(Text)) for name in ("kinds", "sender_names", "data")),
         bindparam("digests", type_=ARRAY(BYTEA)),
     )
-    .columns(room_id=Uuid(), sender_id=Uuid(), client_msg_id=Uuid(), data=JSONB(), epoch=Uuid())
 )
 
 
@@ -77,7 +76,7 @@ async def append_all(session: Session, events: Sequence[NewEvent], *, now: datet
         "created_at": now,
     }
     placed: list[Appended | None] = [None] * len(events)
-    for row in (await session.execute(_APPEND_ALL, parameters)).mappings():
+    for row in await session.rows(_APPEND_ALL, **parameters):
         placed[row["place"]] = Appended(
             event=event_from(row, row["room_id"], row["client_msg_id"]),
             duplicate=row["duplicate"],
@@ -86,7 +85,7 @@ async def append_all(session: Session, events: Sequence[NewEvent], *, now: datet
     return placed
 
 
-def event_from(row: RowMapping, room_id: RoomId, client_msg_id: Any) -> RoomEvent:
+def event_from(row: Mapping[str, Any] | RowMapping, room_id: RoomId, client_msg_id: Any) -> RoomEvent:
     """An event from a row that also carries its room's epoch."""
     return RoomEvent(
         room_id=room_id,

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Uuid, bindparam, delete, insert, null, or_, select, text
+from sqlalchemy import Uuid, bindparam, delete, insert, null, or_, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from adapters.postgres.mapping_values import Row
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.repositories.room_events import append_all, event_from
 from adapters.postgres.room_tables import room_events, room_members, rooms
 from adapters.postgres.session import Session, after_key, one_of
@@ -20,6 +22,12 @@ from domain.ids import RoomId, SessionId, UserId, WorkspaceId
 from domain.rooms import NewEvent, Room, RoomEvent
 from domain.workspaces import Visibility
 
+_ROOM: Final = Prepared.of(select(rooms).where(rooms.c.id == bindparam("id")))
+_LISTED: Final = Prepared.of(
+    select(room_members.c.user_id).where(
+        room_members.c.room_id == bindparam("room_id"), room_members.c.user_id == bindparam("user_id")
+    )
+)
 # One statement: the room's row is held for one round trip, and a rollback takes the number back.
 _APPEND: Final = text(
     """
@@ -59,7 +67,7 @@ _APPEND_TYPED: Final = _APPEND.columns(
     digest=room_events.c.digest.type,
     epoch=Uuid(),
 )
-_ADMITTED: Final = (
+_ADMITTED: Final = Prepared.of(
     text(
         """
     SELECT rooms.id AS room_id, memberships.user_id, memberships.role
@@ -71,9 +79,7 @@ _ADMITTED: Final = (
         SELECT FROM room_members WHERE room_members.room_id = rooms.id AND room_members.user_id = asked.user_id
     )
     """
-    )
-    .bindparams(bindparam("room_ids", type_=ARRAY(Uuid())), bindparam("user_ids", type_=ARRAY(Uuid())))
-    .columns(room_id=Uuid(), user_id=Uuid())
+    ).bindparams(bindparam("room_ids", type_=ARRAY(Uuid())), bindparam("user_ids", type_=ARRAY(Uuid())))
 )
 _FORGET: Final = text(
     """
@@ -104,7 +110,7 @@ def room_values(room: Room) -> dict[str, Any]:
     }
 
 
-def room_from(row: RowMapping) -> Room:
+def room_from(row: Row) -> Room:
     """A room from its row."""
     return Room(
         id=row["id"],
@@ -127,7 +133,7 @@ class PostgresRooms:
 
     async def get(self, room_id: RoomId) -> Room | None:
         """By id."""
-        row = await self._session.one(select(rooms).where(rooms.c.id == room_id))
+        row = await self._session.first(_ROOM, id=room_id)
         return self._seen(room_from(row)) if row else None
 
     async def add(self, room: Room) -> None:
@@ -157,10 +163,7 @@ class PostgresRooms:
 
     async def is_listed(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a restricted room lists them."""
-        row = await self._session.one(
-            select(room_members.c.user_id).where(room_members.c.room_id == room_id, room_members.c.user_id == user_id)
-        )
-        return row is not None
+        return await self._session.first(_LISTED, room_id=room_id, user_id=user_id) is not None
 
     async def listed(self, room_id: RoomId) -> list[UserId]:
         """All that it lists, in the order in which they were added."""
@@ -259,12 +262,12 @@ class PostgresRooms:
 
     async def admitted(self, pairs: Sequence[tuple[RoomId, UserId]]) -> list[Admission]:
         """Of these the ones who may be in the room now."""
-        parameters = {
-            "room_ids": [room_id for room_id, _ in pairs],
-            "user_ids": [user_id for _, user_id in pairs],
-            "admin": int(Role.ADMIN),
-        }
-        found = (await self._session.execute(_ADMITTED, parameters)).mappings().all()
+        found = await self._session.rows(
+            _ADMITTED,
+            room_ids=[room_id for room_id, _ in pairs],
+            user_ids=[user_id for _, user_id in pairs],
+            admin=int(Role.ADMIN),
+        )
         return [Admission(room_id=row["room_id"], user_id=row["user_id"], role=Role(row["role"])) for row in found]
 
     async def good_sessions(self, session_ids: Sequence[SessionId], *, now: datetime) -> frozenset[SessionId]:

@@ -8,9 +8,9 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, union
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.mapping import session_from, session_values, user_from, user_values
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import UQ_USERS_EMAIL, login_sessions, spent_tokens, users
-from adapters.postgres.transaction import Prepared
 from application.errors import AlreadyExists
 from domain.ids import SessionId, UserId
 from domain.users import LoginSession, User

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Select, Text, bindparam, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, Text, Uuid, any_, bindparam, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.answer_tables import conversations
 from adapters.postgres.mapping import (
@@ -15,7 +16,8 @@ from adapters.postgres.mapping import (
     workspace_from,
     workspace_values,
 )
-from adapters.postgres.session import Session, after_key, one_of
+from adapters.postgres.prepared import Prepared
+from adapters.postgres.session import Session, after_key
 from adapters.postgres.tables import (
     PK_MEMBERSHIPS,
     UQ_COLLECTIONS_NAME,
@@ -26,7 +28,6 @@ from adapters.postgres.tables import (
     users,
     workspaces,
 )
-from adapters.postgres.transaction import Prepared
 from application.errors import AlreadyExists
 from application.ports.repositories import Member, OwnedWorkspace, WorkspaceOfUser
 from domain.access import Role
@@ -45,6 +46,7 @@ _MEMBERSHIP: Final = Prepared.of(
         memberships.c.workspace_id == bindparam("workspace_id"), memberships.c.user_id == bindparam("user_id")
     )
 )
+_COLLECTION: Final = Prepared.of(select(collections).where(collections.c.id == bindparam("id")))
 _ALL_COLLECTIONS: Final = Prepared.of(
     select(collections.c.id).where(collections.c.workspace_id == bindparam("workspace_id"))
 )
@@ -61,6 +63,12 @@ _READABLE_COLLECTIONS: Final = Prepared.of(
             ),
         ),
     )
+)
+
+_DOCUMENT_COUNTS: Final = Prepared.of(
+    select(documents.c.collection_id, func.count().label("documents"))
+    .where(documents.c.collection_id == any_(bindparam("ids", type_=ARRAY(Uuid))), documents.c.deleted_at.is_(None))
+    .group_by(documents.c.collection_id)
 )
 
 _NAMED: Final = 100  # workspaces of one name that are worth telling
@@ -232,7 +240,7 @@ class PostgresCollections:
 
     async def get(self, collection_id: CollectionId) -> Collection | None:
         """By id."""
-        row = await self._session.one(select(collections).where(collections.c.id == collection_id))
+        row = await self._session.first(_COLLECTION, id=collection_id)
         return self._seen(collection_from(row)) if row else None
 
     async def by_name(self, workspace_id: WorkspaceId, name: str) -> Collection | None:
@@ -307,11 +315,7 @@ class PostgresCollections:
 
     async def document_counts(self, collection_ids: Sequence[CollectionId]) -> dict[CollectionId, int]:
         """Documents that are not deleted; collections without any are 0."""
-        counted = await self._session.all(
-            select(documents.c.collection_id, func.count().label("documents"))
-            .where(one_of(documents.c.collection_id, collection_ids), documents.c.deleted_at.is_(None))
-            .group_by(documents.c.collection_id)
-        )
+        counted = await self._session.rows(_DOCUMENT_COUNTS, ids=list(collection_ids))
         return dict.fromkeys(collection_ids, 0) | {row["collection_id"]: row["documents"] for row in counted}
 
     def _seen(self, collection: Collection) -> Collection:
