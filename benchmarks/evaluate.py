@@ -1,6 +1,7 @@
 """How well searches find: judged questions through the whole pipeline.
 
-``python -m benchmarks.evaluate FOLDER [--sets NAME …] [--sample N] [--json FILE] [--data-dir DIR]``
+``python -m benchmarks.evaluate FOLDER [--sets NAME …] [--sample N] [--json FILE] [--table FILE]
+[--data-dir DIR]``
 
 Every document is uploaded, read, cut, embedded and indexed by an installation in a temporary folder (or in DIR, where
 it stays), every question asked through the search use case. Judged sets (BEIR's layout: `corpus.jsonl`,
@@ -9,6 +10,9 @@ of one family (`xquad-en`, `xquad-de`, …) are also asked in all their collecti
 places (`questions.jsonl` beside `documents/`) give the share of questions whose gold page or passage is among the
 first five passages, among all files and within the right one; with `--answers` they are asked, and their answers'
 citations are judged instead (see `benchmarks.evaluate_answers`).
+
+With `--data-dir` and `--json` it may be stopped and called again, for some of the sets or for all: what stands in DIR
+is not read again, and what stands in FILE with as many questions is not asked again.
 """
 
 import argparse
@@ -21,7 +25,9 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from attrs import define, field
 
 from benchmarks.installation import AT_ONCE, Corpus, Installation, Item, installation
 from benchmarks.judged import (
@@ -36,6 +42,7 @@ from benchmarks.judged import (
     read_judged,
     recall,
 )
+from benchmarks.kept import KeptRows, Row, markdown
 from domain.passages import Passage, SearchMode
 
 MODES = (SearchMode.SEMANTIC, SearchMode.KEYWORD, SearchMode.HYBRID)
@@ -44,7 +51,6 @@ SLACK = 0.01  # hybrid may be this much worse than its better half
 
 T = TypeVar("T")
 R = TypeVar("R")
-Row = dict[str, Any]
 
 
 async def side_by_side(work: Callable[[T], Awaitable[R]], values: Sequence[T]) -> list[R]:
@@ -159,42 +165,81 @@ def show(row: Row) -> None:
     print(f"{row['set']:14} {row['documents']:6} {row['questions']:5}  {cells}{note}", flush=True)
 
 
+@define
+class Evaluation:
+    """Sets in an installation, one after the other."""
+
+    where: Installation
+    kept: KeptRows
+    sample: int | None
+    filled: dict[str, tuple[JudgedSet, Corpus]] = field(factory=dict)
+
+    def is_known(self, name: str) -> bool:
+        """Whether it was measured before, with as many questions."""
+        return self.kept.find(name, self.sample) is not None
+
+    async def fill(self, path: Path) -> None:
+        """Have a judged set's documents in their collection."""
+        read = read_judged(path)
+        self.filled[path.name] = read, await self.where.fill(path.name, items(read))
+
+    async def ask(self, name: str, members: Sequence[str]) -> None:
+        """The questions of judged sets, in all their collections."""
+        if self.is_known(name):
+            return
+        began, parts = time.perf_counter(), [self.filled[member] for member in members]
+        row = await judge(self.where, name, parts, self.sample)
+        self._keep(row, [corpus for _, corpus in parts], began)
+
+    async def look_up(self, path: Path) -> None:
+        """A question set with gold places."""
+        if self.is_known(path.name):
+            return
+        golds = read_gold(path)
+        files = (Item(key=p.name, filename=p.name, title=None, content=p.read_bytes()) for p in golds.files)
+        corpus = await self.where.fill(path.name, files)
+        began = time.perf_counter()
+        self._keep(await look_up(self.where, golds, corpus, self.sample), [corpus], began)
+
+    def mean(self, names: Sequence[str]) -> float:
+        """Of hybrid nDCG@10."""
+        return statistics.mean(float(row["hybrid"]["ndcg@10"]) for row in self.kept.rows if row["set"] in names)
+
+    def _keep(self, row: Row, corpora: Sequence[Corpus], began: float) -> None:
+        row |= {
+            "sample": self.sample,
+            "refused": sum(len(corpus.refused) for corpus in corpora),
+            "ingest_seconds": round(sum(corpus.seconds for corpus in corpora), 1),
+            "search_seconds": round(time.perf_counter() - began, 1),
+        }
+        self.kept.put(row)
+        show(row)
+
+
 async def evaluate(options: argparse.Namespace, data_dir: Path) -> list[Row]:
     """Fill and ask one set after the other, then whole families."""
     judged, golds = judged_sets(options.folder), gold_sets(options.folder)
     wanted = options.sets or [*judged, *golds]
     if strange := sorted(set(wanted) - {*judged, *golds}):
         raise SystemExit(f"{options.folder} holds no set called {', '.join(strange)}")
-    rows: list[Row] = []
-    filled: dict[str, tuple[JudgedSet, Corpus]] = {}
+    together = families([name for name in wanted if name in judged])
+    in_families = {member for members in together.values() for member in members}
+    kept = KeptRows(options.json)
     async with installation(data_dir) as where:
+        evaluation = Evaluation(where, kept, options.sample)
         print("set        documents asked  nDCG@10 recall@100 (judged), among all / in document (gold places)")
         for name in wanted:
-            began = time.perf_counter()
-            if name in judged:
-                read = read_judged(judged[name])
-                corpus = await where.fill(name, items(read))
-                filled[name] = read, corpus
-                row = await judge(where, name, [filled[name]], options.sample)
-            else:
-                asked = read_gold(golds[name])
-                files = (Item(key=p.name, filename=p.name, title=None, content=p.read_bytes()) for p in asked.files)
-                corpus = await where.fill(name, files)
-                row = await look_up(where, asked, corpus, options.sample)
-            row |= {"refused": len(corpus.refused), "ingest_seconds": round(corpus.seconds, 1)}
-            row["search_seconds"] = round(time.perf_counter() - began - corpus.seconds, 1)
-            rows.append(row)
-            show(row)
-        for family, members in families(list(filled)).items():
-            row = await judge(where, f"{family}-together", [filled[each] for each in members], options.sample)
-            rows.append(row | {"mean_hybrid": _mean(rows, members)})
-            show(row)
-            print(f"{family}: mean of hybrid over {len(members)} sets {_mean(rows, members):.4f}")
-    return rows
-
-
-def _mean(rows: Sequence[Row], names: Sequence[str]) -> float:
-    return round(statistics.mean(float(row["hybrid"]["ndcg@10"]) for row in rows if row["set"] in names), 4)
+            if name in golds:
+                await evaluation.look_up(golds[name])
+            elif name in in_families or not evaluation.is_known(name):
+                await evaluation.fill(judged[name])
+                await evaluation.ask(name, [name])
+        for family, members in together.items():
+            await evaluation.ask(f"{family}-together", members)
+            print(f"{family}: mean of hybrid over {len(members)} sets {evaluation.mean(members):.4f}")
+    if options.table:
+        options.table.write_text(markdown(kept.rows, [mode.value for mode in MODES]), encoding="utf-8")
+    return kept.rows
 
 
 def main() -> int:
@@ -203,7 +248,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--sample", type=int, metavar="N", help="at most N questions of each set, always the same")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep the numbers there; what it holds is not asked again"
+    )
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write all that was kept there, as Markdown")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the installation, and use it again")
     parser.add_argument("--answers", action="store_true", help="judge the answers to questions with gold places")
     options = parser.parse_args()
@@ -213,7 +261,7 @@ def main() -> int:
         measure = evaluate
     with tempfile.TemporaryDirectory(prefix="rr-evaluate-") as temporary:
         rows = asyncio.run(measure(options, options.data_dir or Path(temporary)))
-    if options.json:
+    if options.answers and options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -21,7 +21,6 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import define, field, frozen
 
@@ -29,6 +28,7 @@ from application.knowledge import SearchFilters
 from benchmarks.evaluate import sampled
 from benchmarks.installation import Corpus, Installation, Item, installation
 from benchmarks.judged import Gold, GoldQuestion, GoldSet, gold_sets, read_gold
+from benchmarks.kept import Row
 from domain.answers import Citation
 from domain.conversations import Message
 from domain.ids import ChunkId, DocumentId
@@ -38,8 +38,6 @@ AT_ONCE = 4  # questions
 PASSAGES = 5  # of a search, in which the evidence is looked for
 PAGE = 200  # chunks fetched at a time
 STRANGERS = 60  # questions of other sets, at most
-
-Row = dict[str, Any]
 
 
 @frozen

@@ -1,6 +1,6 @@
 """How fast and how well files are read, against texts by others.
 
-    python -m benchmarks.parsing FOLDER [--recognize] [--keep RESULTS.json]
+    python -m benchmarks.parsing FOLDER [--recognize] [--keep RESULTS.json] [--table TABLE.md]
 
 `FOLDER` holds `pdf/{files,poppler-text,human-checked}`, `html/{files,truth.jsonl}` and `office/{files,pandoc-text}`, as
 far as they are there: texts of the same stem, of pdftotext or typed by people, lines of JSON with `file` and
@@ -155,17 +155,32 @@ def report(readings: list[Reading], console: Console) -> None:
     console.print(f"read by others, not by us: {', '.join(missed) or 'none'}")
 
 
+def by_file(readings: list[Reading]) -> str:
+    """Every file that another text of is known, or that failed, as a line of Markdown."""
+    lines = ["| file | pages | characters | against | words | order |", "| --- | --- | --- | --- | --- | --- |"]
+    for one in readings:
+        if one.failure is not None:
+            lines.append(f"| {one.file} | | | {one.against or ''} | `{one.failure}` | |")
+        elif one.words is not None and one.order is not None:
+            figures = f"{one.words:.3f} | {one.order:.3f}"
+            lines.append(f"| {one.file} | {one.pages or ''} | {one.characters} | {one.against} | {figures} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Measure, print, and keep the figures where asked."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--keep", type=Path, help="write the figures there as JSON")
+    arguments.add_argument("--table", type=Path, help="write a line a file there, as Markdown")
     arguments.add_argument("--recognize", action="store_true", help="read scanned pages too, by tesseract")
     given = arguments.parse_args()
     readings = asyncio.run(measured(given.folder, recognize=given.recognize))
     report(readings, Console(width=140))
     if given.keep is not None:
         given.keep.write_text(json.dumps([asdict(one) for one in readings], indent=1) + "\n", encoding="utf-8")
+    if given.table is not None:
+        given.table.write_text(by_file(readings), encoding="utf-8")
 
 
 if __name__ == "__main__":
