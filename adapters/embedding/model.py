@@ -88,19 +88,25 @@ class SentenceTransformerModel:
         """Keep the fastest form of the model that is near enough to the plain one, and say its type."""
         import torch
 
+        from adapters.embedding.packed import packed
+
         plain, tokens = self._model, self.tokenise(_PROBES)
         exact, seconds = self._probe(tokens)
         chosen, kept = "float32", plain
-        for tried, lay_out in (("float32", _packed), ("bfloat16", _packed), ("bfloat16", _copied)):
+        for tried, lay_out in (("float32", packed), ("bfloat16", packed), ("bfloat16", _copied)):
             if dtype not in {"auto", tried} or chosen == tried == "bfloat16":
                 continue
-            form = lay_out(plain, getattr(torch, tried))
-            if form is None:
+            try:
+                form = lay_out(plain, getattr(torch, tried))
+                if form is None:
+                    continue
+                self._model = form
+                vectors, spent = self._probe(tokens)
+            except (AttributeError, RuntimeError) as error:  # nothing that this build or this processor can do
+                log.warning("form_not_usable", dtype=tried, packed=lay_out is packed, reason=type(error).__name__)
                 continue
-            self._model = form
-            vectors, spent = self._probe(tokens)
             cosine, gain = float((exact * vectors).sum(axis=1).min()), seconds / spent
-            is_packed = lay_out is _packed
+            is_packed = lay_out is packed
             log.info("form_probed", dtype=tried, packed=is_packed, gain=round(gain, 2), cosine=round(cosine, 5))
             asked_for = tried == dtype == "bfloat16"
             near = cosine >= MIN_COSINE or (asked_for and lay_out is _copied)
@@ -122,17 +128,6 @@ class SentenceTransformerModel:
                 self.encode(tokens[:1])
             seconds.append(clock() - start)
         return vectors, min(seconds)
-
-
-def _packed(model: Any, dtype: "torch.dtype") -> Any:
-    """See `packed`; None too where this build of torch cannot."""
-    from adapters.embedding.packed import packed
-
-    try:
-        return packed(model, dtype)
-    except (AttributeError, RuntimeError) as error:
-        log.warning("model_not_packed", reason=type(error).__name__)
-        return None
 
 
 def _copied(model: Any, dtype: "torch.dtype") -> Any:

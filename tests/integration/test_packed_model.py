@@ -75,6 +75,22 @@ def test_every_choice_keeps_the_vectors(folder: Path, dtype: Any) -> None:
     assert (chosen.encode(tokens) * plain(folder, tokens)).sum(axis=1).min() > MIN_COSINE
 
 
+def test_a_processor_that_cannot_keeps_the_plain_form(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found out while it computes, as on a processor without the instructions."""
+    import torch
+
+    from adapters.embedding import packed
+
+    def cannot(*_: object) -> None:
+        raise RuntimeError("mkldnn: not on this device")
+
+    monkeypatch.setattr(packed._Linear, "__call__", cannot)
+    chosen = SentenceTransformerModel(str(folder), dtype="float32")
+
+    assert isinstance(chosen._model, torch.nn.Module)
+    assert chosen.encode(chosen.tokenise(TEXTS)).shape == (len(TEXTS), chosen.dimensions)
+
+
 def bare(folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
 
