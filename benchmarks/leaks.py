@@ -9,6 +9,7 @@ every frame is looked through for what that person may not read at the time. End
 
 import argparse
 import asyncio
+import json
 import random
 import secrets
 import sys
@@ -16,14 +17,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
-from websockets.asyncio.client import connect
+from attrs import define
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.e2e.program import serving, short_directory
 from tests.http.restricted import Person, Town
 
 ROLES: Final = {"ada": "owner", "eve": "editor", "max": "editor", "joe": "viewer", "kim": "viewer"}
+WRITERS: Final = ("ada", "eve", "max")
+ASK_EVERY: Final = 5  # steps between two questions in a room
+CITATION: Final = "answer_citation"
 SETTLED: Final = {"ready", "failed"}
 
 
@@ -78,9 +84,29 @@ def settling(http: httpx.AsyncClient, base: str, token: str) -> Callable[[], Awa
     return settle
 
 
+@define(eq=False)
+class Ear:
+    """All frames that somebody is sent, and how many of them were looked at."""
+
+    frames: list[str]
+    socket: ClientConnection
+    looked_at: int = 0
+
+    def news(self) -> list[str]:
+        """What came since."""
+        new = self.frames[self.looked_at :]
+        self.looked_at += len(new)
+        return new
+
+    async def ask(self, room: str) -> None:
+        """For an answer that everybody in the room follows."""
+        question = {"room_id": room, "client_msg_id": str(uuid4()), "content": "Where does the heron stand?"}
+        await self.socket.send(json.dumps({"id": 99, "type": "ask", **question}))
+
+
 @asynccontextmanager
-async def hearing(url: str, token: str, rooms: list[str]) -> AsyncIterator[list[str]]:
-    """All frames that somebody in these rooms is sent; the list grows."""
+async def hearing(url: str, token: str, rooms: list[str]) -> AsyncIterator[Ear]:
+    """In these rooms."""
     frames: list[str] = []
     async with connect(f"{url.replace('http', 'ws')}/v1/ws", subprotocols=["rooms.v1"], proxy=None) as socket:  # type: ignore[list-item]
         await socket.send(f'{{"id": 1, "type": "connect", "token": "{token}"}}')
@@ -95,9 +121,14 @@ async def hearing(url: str, token: str, rooms: list[str]) -> AsyncIterator[list[
 
         task = asyncio.create_task(listen())
         try:
-            yield frames
+            yield Ear(frames, socket)
         finally:
             task.cancel()
+
+
+def hidden_of(town: Town, person: Person) -> set[str]:
+    """Ids, and names, which are of two words."""
+    return set(town.hidden(person, words=False))
 
 
 async def measure(url: str, steps: int, seed: int) -> Town:
@@ -106,20 +137,22 @@ async def measure(url: str, steps: int, seed: int) -> Town:
         people, tokens, base = await people_of(http)
         town = Town(people, random.Random(seed), settling(http, base, tokens["ada"]))  # noqa: S311 a repeatable one
         await town.begin()
-        heard = {
+        ears = {
             each.name: await stack.enter_async_context(hearing(url, tokens[each.name], town.rooms)) for each in people
         }
-        looked = dict.fromkeys(heard, 0)
         frames = 0
-        for _ in range(steps):
-            before = {each.name: set(town.hidden(each, ids=False)) for each in people}
+        for number in range(steps):
+            before = {each.name: hidden_of(town, each) for each in people}
+            if number % ASK_EVERY == 0:
+                await ears[town.chance.choice(WRITERS)].ask(town.chance.choice(town.rooms))
             await town.step()
             for each in people:
-                new = heard[each.name][looked[each.name] :]
-                looked[each.name] += len(new)
-                frames += len(new)
-                hidden = before[each.name] & set(town.hidden(each, ids=False))  # before and after the step
-                town.leaks += [f"{each.name} heard {frame[:300]}" for frame in new if any(h in frame for h in hidden)]
+                hidden = before[each.name] & hidden_of(town, each)  # before and after the step
+                for frame in ears[each.name].news():
+                    frames += 1
+                    # an answer's text is for the whole room, and events name documents by ids
+                    looked_for = hidden if CITATION in frame else {mark for mark in hidden if " " in mark}
+                    town.leaks += [f"{each.name} heard {frame[:300]}"] if any(m in frame for m in looked_for) else []
     print(f"{steps} steps, {town.probes} answers and {frames} frames looked through, {len(town.papers)} documents")
     return town
 
