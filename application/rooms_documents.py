@@ -143,7 +143,8 @@ def _kind_of(document: Document) -> EventKind | None:
 
 
 def _data_of(document: Document) -> dict[str, Any]:
-    data: dict[str, Any] = {"document_id": str(document.id), "title": document.title, "revision": document.revision}
+    # no title: events stay for ever, and whoever reads them later may not be allowed to read the document any more
+    data: dict[str, Any] = {"document_id": str(document.id), "revision": document.revision}
     if document.failure is not None and not document.is_deleted:
         data["error"] = {"code": document.failure.code.value, "message": document.failure.message}
     return data

@@ -36,25 +36,43 @@ MIB = 1024 * 1024
 
 @define
 class Memory:
-    """Looks at the processes below this one every two seconds; looking is not cheap."""
+    """Looks at a process and those below it every so often; looking is not cheap."""
 
+    root: psutil.Process = field(factory=psutil.Process)
+    every: float = 2.0  # seconds
     peak: int = 0  # bytes, proportional set size where the system tells it
+    parts: dict[str, int] = field(factory=dict)  # at that moment, by the module or program
     _over: threading.Event = field(factory=threading.Event)
 
     def watch(self) -> None:
         """Until `stop`."""
-        while not self._over.wait(2.0):
-            total = 0
-            for process in (me := psutil.Process(), *me.children(recursive=True)):
-                try:
-                    total += process.memory_full_info().pss
-                except (psutil.Error, AttributeError):
-                    continue
-            self.peak = max(self.peak, total)
+        while not self._over.wait(self.every):
+            self.look()
+
+    def look(self) -> int:
+        """Bytes now."""
+        found: dict[str, int] = {}
+        for process in (self.root, *self.root.children(recursive=True)):
+            try:
+                name, held = name_of(process), process.memory_full_info().pss
+            except (psutil.Error, AttributeError):
+                continue
+            found[name] = found.get(name, 0) + held
+        if sum(found.values()) > self.peak:
+            self.peak, self.parts = sum(found.values()), found
+        return sum(found.values())
 
     def stop(self) -> None:
         """No more looks."""
         self._over.set()
+
+
+def name_of(process: psutil.Process) -> str:
+    """Its module where it is one of Python's, else its program."""
+    line = process.cmdline()
+    if not line:
+        return process.name()
+    return line[line.index("-m") + 1] if "-m" in line else Path(line[0].split(":")[0]).name
 
 
 def processor_seconds() -> dict[str, float]:
@@ -62,10 +80,9 @@ def processor_seconds() -> dict[str, float]:
     used: dict[str, float] = {}
     for process in (me := psutil.Process(), *me.children(recursive=True)):
         try:
-            line, times = process.cmdline(), process.cpu_times()
+            name, times = "this" if process == me else name_of(process), process.cpu_times()
         except psutil.Error:
             continue
-        name = "this" if process == me else line[line.index("-m") + 1] if "-m" in line else Path(line[0]).name
         used[name] = used.get(name, 0.0) + times.user + times.system + times.children_user + times.children_system
     return used
 

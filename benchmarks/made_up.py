@@ -48,11 +48,13 @@ def unit_vectors(numbers: np.random.Generator, count: int) -> list[list[float]]:
     return rows
 
 
-def documents(actor: Actor, collection_id: CollectionId, chunks: int) -> Iterator[MadeUp]:
+def documents(
+    actor: Actor, collection_id: CollectionId, chunks: int, each: int = CHUNKS_PER_DOCUMENT
+) -> Iterator[MadeUp]:
     """As many as it takes for so many chunks; the same texts each time."""
     numbers = np.random.default_rng(1)
-    for number, start in enumerate(range(0, chunks, CHUNKS_PER_DOCUMENT)):
-        count = min(CHUNKS_PER_DOCUMENT, chunks - start)
+    for number, start in enumerate(range(0, chunks, each)):
+        count = min(each, chunks - start)
         yield _document(numbers, actor, collection_id, name=f"made-up-{number}.txt", count=count)
 
 
@@ -69,7 +71,7 @@ def row(actor: Actor, collection_id: CollectionId, *, name: str, count: int) -> 
         media_type="text/plain",
         size=1,
         sha256=sha256(document_id.bytes).hexdigest(),
-        file_key=f"none/{document_id}",
+        file_key=f"{actor.workspace_id}/{document_id}/1",
         tags=("made-up",),
         metadata={"team": "one"},
         by=actor.user_id,

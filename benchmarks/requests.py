@@ -146,6 +146,16 @@ class Connection:
     async def request(self, raw: bytes) -> tuple[int, bytes]:
         """Status and body."""
         self._writer.write(raw)
+        return await self._answer()
+
+    async def send(self, pieces: AsyncIterator[bytes]) -> tuple[int, bytes]:
+        """The same for a request that is made as it goes out."""
+        async for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+        return await self._answer()
+
+    async def _answer(self) -> tuple[int, bytes]:
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         return int(head[9:12]), await self._reader.readexactly(length)

@@ -204,7 +204,7 @@ async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: i
             trust_env=False,
         ) as client,
     ):
-        await children.start(api_child(host.settings, sock, name="api-1"))
+        await children.start(api_child(host.settings, sock, name="api-1", folder=host.settings.data_dir))
 
         async def ask(mode: SearchMode) -> None:
             body = {"query": text(numbers, QUERY_WORDS), "mode": mode.value, "limit": 10}

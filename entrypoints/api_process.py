@@ -3,14 +3,15 @@
 import argparse
 import gc
 import socket
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 
-async def run(descriptor: int, *, name: str = "", peers_folder: Path | None = None) -> None:
+async def run(descriptor: int, *, name: str, folder: Path, tells_all: bool) -> None:
     """Serve until SIGTERM or SIGINT; then answers under way get a moment to end before they are interrupted."""
     import uvicorn
 
+    from entrypoints.api_server import ApiServer
     from entrypoints.engines import Stance
     from entrypoints.host import open_host
     from entrypoints.http.app import create_app
@@ -27,19 +28,12 @@ async def run(descriptor: int, *, name: str = "", peers_folder: Path | None = No
     async with open_host(settings, role="api", stance=Stance.CHILD) as host:
         runs = host.use_cases.answer_runs
 
-        class Server(uvicorn.Server):
-            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                """Open streams end with their answers, so those end first."""
-                runs.end_soon()
-                await app.state.live.drain()
-                await super().shutdown(sockets)
-
         rates = Rates()
         if settings.rate_limits:
             rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
         metrics = host.container.metrics()
-        peers = None if peers_folder is None else Peers(peers_folder, name, metrics)
-        app = create_app(host.container, metrics=metrics, rates=rates, peers=peers)
+        peers = Peers(folder, name, metrics)
+        app = create_app(host.container, metrics=metrics, rates=rates, peers=peers if tells_all else None)
         config = uvicorn.Config(
             app,
             proxy_headers=bool(settings.trusted_proxies),
@@ -58,20 +52,31 @@ async def run(descriptor: int, *, name: str = "", peers_folder: Path | None = No
         )
         gc.collect()
         gc.freeze()  # what was loaded stays: to go through all of it again and again would halt every answer
-        async with ending_lost_answers(host.use_cases.end_lost_answers), peers.answering() if peers else nullcontext():
-            await Server(config).serve(sockets=[socket.socket(fileno=descriptor)])
+        async with ending_lost_answers(host.use_cases.end_lost_answers), AsyncExitStack() as stack:
+
+            async def started_up() -> None:
+                await stack.enter_async_context(peers.answering())
+
+            async def let_go() -> None:
+                """Open streams end with their answers, so those end first."""
+                runs.end_soon()
+                await app.state.live.drain()
+
+            server = ApiServer(config, started_up=started_up, let_go=let_go)
+            await server.serve(sockets=[socket.socket(fileno=descriptor)])
 
 
 def main() -> None:
     """The process's entry."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket")
-    parser.add_argument("--name", default="api", help="what its numbers are told under")
-    parser.add_argument("--peers", type=Path, help="a folder for the sockets of all processes of this address")
+    parser.add_argument("--name", required=True, help="what its numbers are told under")
+    parser.add_argument("--peers", type=Path, required=True, help="a folder in which it answers once it serves")
+    parser.add_argument("--tells-all", action="store_true", help="tell the numbers of all processes in the folder")
     arguments = parser.parse_args()
     import uvloop
 
-    uvloop.run(run(arguments.fd, name=arguments.name, peers_folder=arguments.peers))
+    uvloop.run(run(arguments.fd, name=arguments.name, folder=arguments.peers, tells_all=arguments.tells_all))
 
 
 if __name__ == "__main__":

@@ -52,20 +52,22 @@ class Peers:
     async def render(self) -> bytes:
         """The numbers of all that answer, in Prometheus' text format."""
         names = sorted(path.name for path in self.folder.iterdir() if path.name != self.name)
-        told = await asyncio.gather(*(self._ask(name) for name in names))
+        told = await asyncio.gather(*(ask(self.folder / name) for name in names))
         texts = {name: text for name, text in zip(names, told, strict=True) if text is not None}
         return merged({self.name: self.metrics.render(), **texts})
 
-    async def _ask(self, name: str) -> bytes | None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                reader, writer = await asyncio.open_unix_connection(self.folder / name)
-                try:
-                    return await reader.read()
-                finally:
-                    writer.close()
-        except OSError:  # also when it takes too long
-            return None
+
+async def ask(socket: Path) -> bytes | None:
+    """The numbers of the process that answers there; None while none does."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+    except OSError:  # also when it takes too long
+        return None
 
 
 def merged(texts: Mapping[str, bytes]) -> bytes:

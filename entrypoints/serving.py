@@ -1,7 +1,8 @@
 """`readingroom serve`: engines, API processes and the ingestion worker under one parent.
 
 The parent opens the socket, owns the engines, restarts what dies, and on Ctrl-C or SIGTERM stops everything in order:
-first the API, then the worker, then the engines.
+first the API, then the worker, then the engines. On SIGHUP it puts new API processes in the place of the old ones, one
+after the other, and nobody who comes meanwhile waits.
 """
 
 import asyncio
@@ -14,15 +15,15 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
-import httpx
 from attrs import evolve
 
 from adapters.embedded.engines import EmbeddedEngines
 from adapters.embedded.errors import EngineFailed
-from adapters.embedded.supervisor import Child, ChildSpec, Supervisor
+from adapters.embedded.supervisor import ChildSpec, Supervisor
 from adapters.files.local import LocalFiles
 from application.errors import ApplicationError
-from entrypoints import api_process, worker_process
+from entrypoints import api_process, peers, worker_process
+from entrypoints.api_processes import ApiProcesses, on_hangup
 from entrypoints.cli.output import err
 from entrypoints.engines import Stance, environment_of, open_engines
 from entrypoints.settings import Settings
@@ -58,47 +59,47 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve(settings: Settings, *, workers: int, with_worker: bool) -> None:
     """Run until told to stop. Raises `CannotListen`, and what opening engines raises."""
-    stop = asyncio.Event()
+    stop, renew = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    on_hangup(renew=renew.set, stop=stop.set)
     sock = listen(settings.host, settings.port)
-    peers = tempfile.TemporaryDirectory(prefix="rr-", ignore_cleanup_errors=True)  # short: sockets' paths are limited
-    folder = Path(peers.name) if workers > 1 else None
-    specs = [api_child(settings, sock, name=f"api-{number + 1}", peers=folder) for number in range(workers)]
+    folder = tempfile.TemporaryDirectory(prefix="rr-", ignore_cleanup_errors=True)  # short: sockets' paths are limited
     children = Supervisor()
-    starting: list[Child] = []
+    processes = ApiProcesses(
+        children, lambda name: api_child(settings, sock, name=name, folder=Path(folder.name), tells_all=workers > 1)
+    )
 
     async def start_children() -> None:
         # They load their libraries while the engines start, and wait for these.
-        starting.extend([await children.start(spec, wait=False) for spec in specs])
+        await processes.start(workers)
 
     try:
         async with children, open_engines(settings, role="serve", stance=Stance.OWNER, owned=start_children) as engines:
             try:
                 if settings.blob_root is not None:
                     await LocalFiles(settings.blob_root).sweep()  # what uploads left that a crash cut off
-                ready = asyncio.gather(*(child.wait_ready() for child in starting))
-                if await _before(stop, engines, children, ready):
+                if await _before(stop, engines, children, processes.wait_ready()):
                     if with_worker:  # after those that somebody waits for
                         await children.start(worker_child(settings), wait=False)
                     announce(settings, engines, port=sock.getsockname()[1], with_worker=with_worker)
-                    await _before(stop, engines, children)
+                    while await _before(stop, engines, children, renew.wait()):
+                        renew.clear()
+                        await _before(stop, engines, children, processes.replace())
                 err.print("Stopping …", style="dim")
             finally:
                 await children.stop()  # before the engines that they use
     finally:
         sock.close()
-        peers.cleanup()
+        folder.cleanup()
 
 
-async def _before(
-    stop: asyncio.Event, engines: EmbeddedEngines, children: Supervisor, goal: Awaitable[Any] | None = None
-) -> bool:
+async def _before(stop: asyncio.Event, engines: EmbeddedEngines, children: Supervisor, goal: Awaitable[Any]) -> bool:
     """Wait for `goal`; False when told to stop before. Raises `EngineFailed` when a process does not stay up."""
-    goals = [] if goal is None else [asyncio.ensure_future(goal)]
+    reached = asyncio.ensure_future(goal)
     waits = [
-        *goals,
+        reached,
         asyncio.ensure_future(stop.wait()),
         asyncio.ensure_future(engines.wait_failed()),
         asyncio.ensure_future(children.wait_failed()),
@@ -108,24 +109,19 @@ async def _before(
         for task in done:
             if isinstance(failure := task.result(), EngineFailed):
                 raise failure
-        return bool(goals) and goals[0] in done
+        return reached in done
     finally:
         for task in waits:
             task.cancel()
 
 
-def api_child(settings: Settings, sock: socket.socket, *, name: str, peers: Path | None = None) -> ChildSpec:
-    """An API process on the shared socket, ready when it answers; `peers` is a folder that it shares with others."""
-    address, port = sock.getsockname()[:2]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    url = f"http://[{reachable}]:{port}/healthz" if ":" in reachable else f"http://{reachable}:{port}/healthz"
+def api_child(
+    settings: Settings, sock: socket.socket, *, name: str, folder: Path, tells_all: bool = False
+) -> ChildSpec:
+    """An API process on the shared socket, ready when this one answers, on a socket of its own in that folder."""
 
     async def ready() -> bool:
-        try:
-            async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
-                return (await client.get(url)).is_success
-        except httpx.HTTPError:
-            return False
+        return bool(await peers.ask(folder / name))
 
     return evolve(
         python_child(
@@ -133,7 +129,8 @@ def api_child(settings: Settings, sock: socket.socket, *, name: str, peers: Path
             api_process.__name__,
             "--fd",
             str(sock.fileno()),
-            *(() if peers is None else ("--name", name, "--peers", str(peers))),
+            *("--name", name, "--peers", str(folder)),
+            *(("--tells-all",) if tells_all else ()),
             settings=settings,
         ),
         ready=ready,

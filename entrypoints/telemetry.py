@@ -1,5 +1,6 @@
 """Numbers for Prometheus."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ class Metrics:
     seconds: Histogram
     in_progress: Gauge
     answers_active: Gauge
+    asyncio_tasks: Gauge
     citations_dropped: Counter
     warnings: Counter
     _of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]]
@@ -46,6 +48,9 @@ class Metrics:
         self.answers_active = Gauge(
             "readingroom_answers_active", "Answers being written by this process", registry=self.registry
         )
+        self.asyncio_tasks = Gauge(
+            "readingroom_asyncio_tasks", "Tasks of the event loop that are not over", registry=self.registry
+        )
         self.citations_dropped = Counter(
             "readingroom_citations_dropped", "Citations that failed their check", registry=self.registry
         )
@@ -67,7 +72,8 @@ class Metrics:
         self.answers_active.set_function(active)
 
     def render(self) -> bytes:
-        """The numbers in Prometheus' text format."""
+        """The numbers in Prometheus' text format. Called where an event loop runs."""
+        self.asyncio_tasks.set(len(asyncio.all_tasks()))
         return generate_latest(self.registry)
 
 

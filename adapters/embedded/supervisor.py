@@ -68,7 +68,7 @@ class Child:
     def __init__(self, spec: ChildSpec, *, run_dir: Path | None, on_failure: Callable[[EngineFailed], None]) -> None:
         self.spec = spec
         self.restarts = 0
-        self._on_failure = on_failure
+        self.on_failure = on_failure
         self._pid_file = PidFile(run_dir / f"{spec.name}.pid") if run_dir else None
         self._log_file = LogFile(spec.log) if spec.log else None
         self._process: asyncio.subprocess.Process | None = None
@@ -168,7 +168,7 @@ class Child:
         if not self._ready.done():
             self._ready.set_exception(failure)
             self._ready.exception()  # whoever waits gets it; nobody waiting is no error
-        self._on_failure(failure)
+        self.on_failure(failure)
 
     async def _run_once(self) -> str:
         """Run one process to its end; how it ended."""
@@ -269,6 +269,25 @@ class Supervisor:
         if wait:
             await child.wait_ready()
         return child
+
+    async def replace(self, child: Child, spec: ChildSpec) -> Child:
+        """Run another child, and stop the first one when the other is ready.
+
+        `EngineFailed` when it does not get there. Then the first one stays, and for the rest nothing has failed.
+        """
+        successor = Child(spec, run_dir=self._run_dir, on_failure=lambda _: None)
+        self._children.insert(self._children.index(child), successor)
+        successor.begin()
+        try:
+            await successor.wait_ready()
+        except EngineFailed:
+            self._children.remove(successor)
+            await successor.stop()
+            raise
+        successor.on_failure = self._note_failure
+        await child.stop()
+        self._children.remove(child)
+        return successor
 
     async def wait_failed(self) -> EngineFailed:
         """Returns when a child could not be started, or has died too often to be started again."""

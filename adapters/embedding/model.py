@@ -28,6 +28,7 @@ Tokens = Sequence[int]  # ids with the model's special tokens
 
 MIN_COSINE: Final = 0.999  # to float32, on every probe text
 _MIN_GAIN: Final = 1.15  # below this a lower precision is not worth it
+_SHORT_PROBES: Final = 4  # questions to a batch of passages
 _CHARACTERS_A_TOKEN: Final = 64  # more of a text than this never reaches the model, so it is cut before tokenising
 _MAX_TOKENS: Final = 8192  # for models that name no limit
 _PROBES: Final = tuple(
@@ -43,7 +44,8 @@ class SentenceTransformerModel:
     `encode` may be called from several threads, each of which computes with `threads` threads of torch; `tokenise`
     from one at a time.
 
-    `dtype` ``auto`` picks bfloat16 where a probe finds it faster and near enough (cosine ≥ 0.999), else float32.
+    `dtype` ``auto`` picks bfloat16 where a probe finds it faster and near enough (cosine ≥ 0.999), else float32. In
+    either, a BERT is computed with weights that are laid out for the processor where that is faster and as near.
     Texts longer than `max_tokens` are cut. Raises `EmbedderUnavailable` when the model cannot be loaded.
     """
 
@@ -83,32 +85,53 @@ class SentenceTransformerModel:
         return next((prompts[name] for name in names if prompts.get(name)), "")
 
     def _choose(self, dtype: Dtype) -> str:
+        """Keep the fastest form of the model that is near enough to the plain one, and say its type."""
         import torch
 
-        if dtype == "bfloat16":
-            self._model.to(torch.bfloat16)
-        if dtype != "auto":
-            return dtype
-        tokens = self.tokenise(_PROBES)
-        exact, exact_seconds = self._probe(tokens)
-        original, self._model = self._model, copy.deepcopy(self._model).to(torch.bfloat16)
-        rounded, rounded_seconds = self._probe(tokens)
-        cosine, gain = float((exact * rounded).sum(axis=1).min()), exact_seconds / rounded_seconds
-        log.info("dtype_probed", bfloat16_gain=round(gain, 2), cosine=round(cosine, 5))
-        if cosine >= MIN_COSINE and gain >= _MIN_GAIN:
-            return "bfloat16"
-        self._model = original
-        return "float32"
+        from adapters.embedding.packed import packed
+
+        plain, tokens = self._model, self.tokenise(_PROBES)
+        exact, seconds = self._probe(tokens)
+        chosen, kept = "float32", plain
+        for tried, lay_out in (("float32", packed), ("bfloat16", packed), ("bfloat16", _copied)):
+            if dtype not in {"auto", tried} or chosen == tried == "bfloat16":
+                continue
+            try:
+                form = lay_out(plain, getattr(torch, tried))
+                if form is None:
+                    continue
+                self._model = form
+                vectors, spent = self._probe(tokens)
+            except (AttributeError, RuntimeError) as error:  # nothing that this build or this processor can do
+                log.warning("form_not_usable", dtype=tried, packed=lay_out is packed, reason=type(error).__name__)
+                continue
+            cosine, gain = float((exact * vectors).sum(axis=1).min()), seconds / spent
+            is_packed = lay_out is packed
+            log.info("form_probed", dtype=tried, packed=is_packed, gain=round(gain, 2), cosine=round(cosine, 5))
+            asked_for = tried == dtype == "bfloat16"
+            near = cosine >= MIN_COSINE or (asked_for and lay_out is _copied)
+            if near and (asked_for or gain >= (_MIN_GAIN if tried != chosen else 1.0)):
+                chosen, kept, seconds = tried, form, spent
+        self._model = kept
+        return chosen
 
     def _probe(self, tokens: list[list[int]]) -> tuple[Vectors, float]:
-        """Vectors of the probe texts, and the seconds that the faster of two passes took after a warm-up."""
+        """Vectors of the probe texts, and the seconds of the faster of two passes, a few short texts' beside."""
+        # beside a busy neighbour a pass takes longer, but no more of the processor
+        clock = time.process_time if self._device.type == "cpu" else time.perf_counter
         self.encode(tokens[:2])
         seconds = []
         for _ in range(2):
-            start = time.perf_counter()
+            start = clock()
             vectors = self.encode(tokens)
-            seconds.append(time.perf_counter() - start)
+            for _ in range(_SHORT_PROBES):
+                self.encode(tokens[:1])
+            seconds.append(clock() - start)
         return vectors, min(seconds)
+
+
+def _copied(model: Any, dtype: "torch.dtype") -> Any:
+    return copy.deepcopy(model).to(dtype)
 
 
 def _load(folder: ModelFolder, threads: int) -> Any:

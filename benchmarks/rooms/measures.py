@@ -278,7 +278,7 @@ async def reconnecting(engines: Engines, folder: Path, *, connections: int = 100
             took.append(time.perf_counter() - began)
 
         await asyncio.gather(*(again(n) for n in range(connections)))
-        reads = (await place.counts("one"))['events_total{event="database_read"}']
+        reads = (await place.numbers("one"))['readingroom_live_events_total{event="database_read"}']
     return {
         "clients": connections,
         "recovered": recovered,

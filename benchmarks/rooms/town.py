@@ -5,7 +5,8 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Town:
 
     engines: Engines
     folder: Path
+    log_level: str = "warning"
     servers: dict[str, Server] = field(factory=dict)
     token: str = ""
     workspace: str = ""
@@ -89,7 +91,17 @@ class Town:
         if spec is None:
             raise RuntimeError("the server is no module")
         options = ["--database", self.engines.database, "--redis", self.engines.redis, "--files", str(self.folder)]
-        command = [sys.executable, "-m", spec.name, *options, "--most-per-user", "100000", "--fd"]
+        command = [
+            sys.executable,
+            "-m",
+            spec.name,
+            *options,
+            "--most-per-user",
+            "100000",
+            "--log-level",
+            self.log_level,
+            "--fd",
+        ]
         self.servers[name] = start(self._sockets[name], command, core=core)
         await ready(self.servers[name].port)
         return self.servers[name]
@@ -109,19 +121,24 @@ class Town:
                 found.append(answer.raise_for_status().json()["id"])
         return found
 
-    async def counts(self, name: str) -> dict[str, float]:
-        """What the live side of a process went through."""
+    async def restart(self, name: str, *, kill: bool) -> None:
+        """Stop it and start it again, in the time of which nobody else waits for it."""
+        await asyncio.to_thread(self.servers[name].stop, kill=kill)
+        await self.start(name)
+
+    async def numbers(self, name: str) -> dict[str, float]:
+        """What a process tells of itself."""
         async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
             text = (await http.get(f"http://127.0.0.1:{self.servers[name].port}/metrics")).text
-        lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith("readingroom_live")]
-        return {name.removeprefix("readingroom_live_"): float(value) for name, _, value in lines}
+        lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines}
 
 
 @contextlib.asynccontextmanager
-async def town(engines: Engines, folder: Path, *names: str) -> AsyncIterator[Town]:
+async def town(engines: Engines, folder: Path, *names: str, log_level: str = "warning") -> AsyncIterator[Town]:
     """Servers while the context lasts."""
     os.sched_setaffinity(0, {CLIENT_CORE})
-    made = Town(engines, folder)
+    made = Town(engines, folder, log_level)
     try:
         for name in names:
             await made.start(name)
@@ -130,6 +147,14 @@ async def town(engines: Engines, folder: Path, *names: str) -> AsyncIterator[Tow
         for server in made.servers.values():
             if server.process.is_running():
                 server.stop(kill=True)
+
+
+async def until(holds: Callable[[], bool], seconds: float) -> float:
+    """How long it took, or those seconds."""
+    began = time.monotonic()
+    while not holds() and time.monotonic() < began + seconds:  # noqa: ASYNC110 a poll with a deadline
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -79,6 +79,10 @@ class Wire(asyncio.Protocol):
         head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2)  # noqa: PLR2004 short form
         self._transport.write(head + bytes(4) + text)
 
+    def pause(self) -> None:
+        """Read nothing any more."""
+        self._transport.pause_reading()
+
     def abort(self) -> None:
         """Cut it."""
         self._transport.abort()
@@ -88,7 +92,11 @@ async def open_wire(port: int, heard: Callable[[Wire, bytes], None], **options: 
     """A socket after its upgrade."""
     loop = asyncio.get_running_loop()
     _, wire = await loop.create_connection(lambda: Wire(heard, **options), "127.0.0.1", port)
-    await wire.opened
+    try:
+        await wire.opened
+    except BaseException:
+        wire.abort()
+        raise
     return wire
 
 
@@ -98,15 +106,22 @@ class Client:
     def __init__(self, pushed: Callable[["Client", bytes], None]) -> None:
         self.pushed = pushed
         self.wire: Wire
+        self._is_open = False
         self._numbers = count(1)
         self._replies: dict[int, asyncio.Future[Any]] = {}
 
     async def open(self, port: int, token: str) -> "Client":
         """Connected."""
         self.wire = await open_wire(port, self._heard)
+        self._is_open = True
         self.wire.closed.add_done_callback(lambda _: self._lost())
         await self.ask("connect", token=token)
         return self
+
+    def close(self) -> None:
+        """Cut it, if it was opened."""
+        if self._is_open:
+            self.wire.abort()
 
     def _lost(self) -> None:
         for waiting in self._replies.values():

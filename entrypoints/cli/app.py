@@ -68,7 +68,10 @@ def serve(
         typer.Option("--worker/--no-worker", help="Also ingest here; by default when Postgres is embedded."),
     ] = None,
 ) -> None:
-    """Run the API, the WebSocket and the web page, with embedded engines where no URL replaces them."""
+    """Run the API, the WebSocket and the web page, with embedded engines where no URL replaces them.
+
+    SIGHUP replaces the API processes one after the other while the address stays open; SIGTERM and Ctrl-C stop.
+    """
     from entrypoints.serving import serve as serve_until_stopped
 
     invocation: Invocation = context.obj

@@ -109,6 +109,21 @@ async def test_who_falls_silent_is_gone(place: Place, room_id: RoomId) -> None:
     assert (await place.presence.look(room_id)).members == (ADA,)
 
 
+async def test_without_a_look_nobody_is_told(place: Place, room_id: RoomId) -> None:
+    """The twin of the test before: somebody has to look, which every process with readers in the room does."""
+    ear = Ear()
+    await place.bus.subscribe(room_id, ear)
+    entry = Entry(connection_id="tab", member=ADA)
+    await place.presence.enter(room_id, [entry], lives=timedelta(seconds=0.2))
+    await asyncio.sleep(0.4)
+    before = len(diffs(ear))
+    await place.presence.enter(room_id, [], lives=LONG)
+    await ear.until(lambda ear: len(ear.messages) == before + 1)
+
+    assert [(['Ada "the" é'], []), ([], ['Ada "the" é'])] == diffs(ear)
+    assert before == 1
+
+
 async def test_grace(place: Place, room_id: RoomId) -> None:
     """Who comes back on another connection in time was never gone."""
     ear = Ear()

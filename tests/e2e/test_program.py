@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.rooms.rolling import House, restart_while_used
 from tests.e2e.program import ROOT, Client, Server, command, environment, free_port, serving, short_directory, until
 from tests.samples.documents import pdf
 
@@ -100,6 +101,19 @@ def test_a_taken_port_is_said_in_one_line(server: Server, data_dir: Path) -> Non
 
     assert 1 == second.returncode
     assert re.fullmatch(rf"Cannot listen on 127\.0\.0\.1:{port}: .*--port\.\n", second.stderr)
+
+
+async def test_a_restart_that_nobody_notices(server: Server, ann: Client) -> None:
+    """On SIGHUP a new process takes over while people write and read: nothing lost, repeated or reordered."""
+    room = ann.http.post(f"{ann.workspace}/rooms", json={"name": "Open all night"}).raise_for_status().json()["id"]
+    house = House(int(server.url.rsplit(":", 1)[1]), ann.token, room)
+    seen = await restart_while_used(server, house, readers=4, writers=2)
+
+    assert (1, {4001: seen["comebacks"]}) == (seen["processes_replaced"], seen["close_codes"])
+    assert seen["comebacks"] >= 4
+    faults = ("lost", "repeated", "reordered", "answered_with_another_number", "not_recovered", "rooms_with_gaps")
+    assert dict.fromkeys(faults, 0) == {name: seen[name] for name in faults}
+    assert seen["published"] > 10
 
 
 def test_what_the_server_logs_is_json_without_secrets(server: Server, ann: Client) -> None:

@@ -211,3 +211,39 @@ def test_a_reused_process_id_is_not_taken_for_the_process(tmp_path: Path) -> Non
     (tmp_path / "pid").write_text(f"{os.getpid()} {psutil.Process().create_time() - 60}\n")
 
     assert note.leftover() is None
+
+
+async def test_a_child_is_replaced_by_one_that_is_ready(own_supervisor: Supervisor) -> None:
+    """The first one goes when the other is ready, and not before."""
+    may_be_ready = asyncio.Event()
+
+    async def ready() -> bool:
+        return may_be_ready.is_set()
+
+    old = await own_supervisor.start(spec(_SLEEP))
+    replacing = asyncio.create_task(own_supervisor.replace(old, spec(_SLEEP, name="another", ready=ready)))
+    await until(lambda: len(own_supervisor.children) == 2 and own_supervisor.children[0].pid is not None)
+    before = old.pid
+    may_be_ready.set()
+    new = await replacing
+
+    assert before is not None
+    assert (None, (new,)) == (old.pid, own_supervisor.children)
+    assert new.pid is not None
+
+
+async def test_a_successor_that_does_not_get_ready_changes_nothing(own_supervisor: Supervisor) -> None:
+    """The first one stays, and its supervisor has not failed."""
+    old = await own_supervisor.start(spec(_SLEEP))
+    before = old.pid
+    with pytest.raises(EngineFailed, match="another"):
+        await own_supervisor.replace(old, spec("raise SystemExit(3)", name="another", ready=_never))
+    failed = asyncio.ensure_future(own_supervisor.wait_failed())
+    await asyncio.sleep(0)
+
+    assert (before, (old,), False) == (old.pid, own_supervisor.children, failed.done())
+    failed.cancel()
+
+
+async def _never() -> bool:
+    return False

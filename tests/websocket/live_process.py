@@ -25,6 +25,7 @@ from adapters.redis.runs import RedisRuns
 from application.ports.live import LiveEvent
 from application.use_cases import Policy
 from domain.ids import RoomId
+from entrypoints.api_server import ApiServer
 from entrypoints.http.app import create_app
 from entrypoints.logging import configure_logging
 from entrypoints.websocket import hub
@@ -43,7 +44,7 @@ class DyingBus(RedisBus):
 
 
 async def run(options: argparse.Namespace) -> None:
-    configure_logging(log_format="json", level="warning")
+    configure_logging(log_format="json", level=options.log_level)
     engine = make_engine(options.database, EngineOptions(pool_size=10))
     client = connect(options.redis)
     bus = DyingBus(client) if options.die_before_telling else RedisBus(client)
@@ -64,11 +65,6 @@ async def run(options: argparse.Namespace) -> None:
     if options.most_per_user:
         hub.MAX_PER_USER = options.most_per_user
 
-    class Server(uvicorn.Server):
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await app.state.live.drain()
-            await super().shutdown(sockets)
-
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -81,7 +77,7 @@ async def run(options: argparse.Namespace) -> None:
         ws_ping_interval=None,
         timeout_graceful_shutdown=5,
     )
-    await Server(config).serve(sockets=[socket.socket(fileno=options.fd)])
+    await ApiServer(config, let_go=app.state.live.drain).serve(sockets=[socket.socket(fileno=options.fd)])
     await assembly.use_cases.answer_runs.close()
     await log.aclose()
     await bus.aclose()
@@ -95,5 +91,6 @@ if __name__ == "__main__":
         parser.add_argument(name, required=True)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--die-before-telling", action="store_true")
+    parser.add_argument("--log-level", default="warning")
     parser.add_argument("--most-per-user", type=int, default=0, help="connections; as in production when 0")
     uvloop.run(run(parser.parse_args()))

@@ -170,6 +170,25 @@ async def test_a_ping_that_is_not_answered(house: House, monkeypatch: pytest.Mon
         assert dead.of("disconnect")[0]["reconnect"] is True
 
 
+async def test_without_its_mechanism_nobody_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin of those around: with pings and the look at standing switched off, the dead and the revoked stay."""
+    monkeypatch.setattr(connections, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "PONG_SECONDS", 0.2)
+    monkeypatch.setattr(connections.Connection, "tick", lambda *_: None)
+
+    async def nobody_looks(_: hubs.Hub) -> None:
+        return
+
+    monkeypatch.setattr(hubs.Hub, "check_standing", nobody_looks)
+    ada, bob = await house.person("ada"), await house.person("bob")
+    async with connected(house.url, ada.token) as dead, connected(house.url, bob.token) as revoked:
+        dead.answers_pings = False
+        await house.use_cases.log_out(bob.identity, refresh_token=bob.refresh_token)
+        await asyncio.sleep(1.5)  # each would be gone by now
+
+        assert (dead.close_code, revoked.close_code) == (None, None)
+
+
 async def test_a_client_that_missed_something(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose positions fall behind what they were told before the ping comes back with `since`: 4010."""
     monkeypatch.setattr(connections, "PING_SECONDS", 0.2)

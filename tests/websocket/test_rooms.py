@@ -277,6 +277,8 @@ async def test_the_numbers_are_served(house: House) -> None:
     assert "readingroom_live_connections 1.0" in numbers
     assert "readingroom_live_readers 1.0" in numbers
     assert 'readingroom_live_events_total{event="hole"} 0.0' in numbers
+    [tasks] = [line for line in numbers.splitlines() if line.startswith("readingroom_asyncio_tasks ")]
+    assert float(tasks.partition(" ")[2]) > 1
 
 
 async def test_who_is_there(house: House) -> None:
