@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 
-async def run(descriptor: int, *, name: str, folder: Path, tells_all: bool) -> None:
+async def run(descriptor: int, *, name: str, folder: Path | None, tells_all: bool) -> None:
     """Serve until SIGTERM or SIGINT; then answers under way get a moment to end before they are interrupted."""
     import uvicorn
 
@@ -32,7 +32,7 @@ async def run(descriptor: int, *, name: str, folder: Path, tells_all: bool) -> N
         if settings.rate_limits:
             rates = Rates(host.container.limiter(), host.container.process_limiter(), settings.rate_limits)
         metrics = host.container.metrics()
-        peers = Peers(folder, name, metrics)
+        peers = None if folder is None else Peers(folder, name, metrics)
         app = create_app(host.container, metrics=metrics, rates=rates, peers=peers if tells_all else None)
         config = uvicorn.Config(
             app,
@@ -55,7 +55,8 @@ async def run(descriptor: int, *, name: str, folder: Path, tells_all: bool) -> N
         async with ending_lost_answers(host.use_cases.end_lost_answers), AsyncExitStack() as stack:
 
             async def started_up() -> None:
-                await stack.enter_async_context(peers.answering())
+                if peers is not None:
+                    await stack.enter_async_context(peers.answering())
 
             async def let_go() -> None:
                 """Open streams end with their answers, so those end first."""
@@ -70,8 +71,8 @@ def main() -> None:
     """The process's entry."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket")
-    parser.add_argument("--name", required=True, help="what its numbers are told under")
-    parser.add_argument("--peers", type=Path, required=True, help="a folder in which it answers once it serves")
+    parser.add_argument("--name", default="api", help="what its numbers are told under")
+    parser.add_argument("--peers", type=Path, help="a folder in which it answers once it serves")
     parser.add_argument("--tells-all", action="store_true", help="tell the numbers of all processes in the folder")
     arguments = parser.parse_args()
     import uvloop
