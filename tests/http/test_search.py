@@ -103,7 +103,7 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
         ("application/json", b'{"query": "pelicans"}', 200),
         ("application/json; charset=UTF-8", b'{"query": "pelicans"}', 200),
         ("application/vnd.search+json", b'{"query": "pelicans"}', 200),
-        ("text/plain", b'{"query": "pelicans"}', 422),
+        ("text/plain", b'{"query": "pelicans"}', 415),
         ("application/json", b'{"query": ', 422),
         ("application/json", b'["pelicans"]', 422),
         ("application/json", b"", 422),
@@ -116,7 +116,7 @@ async def test_bodies_of_every_kind(ada: Member, kind: str, body: bytes, status:
     answer = await ada.call("POST", "search", content=body, headers={"Content-Type": kind})
 
     assert answer.status_code == status
-    assert status == 422 or len(answer.json()["results"]) == 2
+    assert status != 200 or len(answer.json()["results"]) == 2
 
 
 @pytest.mark.parametrize("body", [{"query": "pelicans"}, {"query": "pelicans", "limit": 0}])
