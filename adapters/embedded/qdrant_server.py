@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import uvicorn
-import uvloop
 
 from adapters.embedded.qdrant_api import FLUSH_SECONDS, application
 from adapters.embedded.qdrant_rebuild import GRAPH_FROM, Rebuilds
@@ -81,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        uvloop.run(_serve(shards, options, key))
+        asyncio.run(_serve(shards, options, key))
     finally:
         shards.close()
     return 0

@@ -95,33 +95,3 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
     assert scores == sorted(scores, reverse=True)
     assert not answer["reranked"]  # no reranker is configured here
     assert ["pelicans", "harbour"] == [first["text"][start:end] for start, end in first["highlights"]]
-
-
-@pytest.mark.parametrize(
-    ("kind", "body", "status"),
-    [
-        ("application/json", b'{"query": "pelicans"}', 200),
-        ("application/json; charset=UTF-8", b'{"query": "pelicans"}', 200),
-        ("application/vnd.search+json", b'{"query": "pelicans"}', 200),
-        ("text/plain", b'{"query": "pelicans"}', 422),
-        ("application/json", b'{"query": ', 422),
-        ("application/json", b'["pelicans"]', 422),
-        ("application/json", b"", 422),
-        ("application/json", b'{"query": "pelicans", "limit": 0}', 422),
-    ],
-)
-@pytest.mark.usefixtures("shelf")
-async def test_bodies_of_every_kind(ada: Member, kind: str, body: bytes, status: int) -> None:
-    """What is as usual and what is not are read alike."""
-    answer = await ada.call("POST", "search", content=body, headers={"Content-Type": kind})
-
-    assert answer.status_code == status
-    assert status == 422 or len(answer.json()["results"]) == 2
-
-
-@pytest.mark.parametrize("body", [{"query": "pelicans"}, {"query": "pelicans", "limit": 0}])
-async def test_who_asks_comes_before_what_is_wrong(ada: Member, body: dict[str, Any]) -> None:
-    """A stranger is not told more of what a body should be."""
-    answer = await ada.call("POST", "search", json=body, headers={"Authorization": "Bearer none"})
-
-    assert answer.status_code == 401
