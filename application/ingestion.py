@@ -148,7 +148,7 @@ async def settle(begin: UnitOfWorkFactory, job: IngestDocument, change: Callable
 
 @frozen(kw_only=True)
 class RemoveOld:
-    """Take everything older than the live revision out of index, database and file store."""
+    """Take everything but the live revision out of index, database and file store."""
 
     begin: UnitOfWorkFactory
     files: FileStore
@@ -163,7 +163,7 @@ class RemoveOld:
         for index in await self.generations.all():
             await index.vectors.keep_revision(job.workspace_id, job.document_id, document.live_revision)
         async with self.begin(job.workspace_id) as work:
-            await work.passages.remove(job.document_id, before_revision=document.live_revision)
+            await work.passages.keep_live(job.document_id)
             await work.commit()
         if document.revision == document.live_revision:
             async for key in self.files.keys(f"{job.workspace_id}/{job.document_id}"):

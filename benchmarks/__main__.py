@@ -4,8 +4,9 @@
 
 Each prints a table; those of start, search and rooms also keep their numbers as JSON in benchmarks/results/.
 `python -m benchmarks.NAME --help` tells what one of them can be asked. `ingest`, `parsing` and `evaluate` take a folder
-of files and are run by themselves; so are `faults`, which kills everything in turn and takes its time, and `failures`,
-which tries every way in which the language model can fail.
+of files and are run by themselves; so are `faults`, which kills everything in turn and takes its time, `leaks`, which
+asks for what nobody may see, `bulk`, which ingests and deletes large things, and `failures`, which tries every way in
+which the language model can fail.
 """
 
 import subprocess

@@ -40,7 +40,7 @@ from tests.samples.documents import pdf
 
 UPLOADS: Final = 8  # at once
 PATIENCE: Final = 3600.0  # seconds
-LINES, WORDS = 30, 8  # of a page
+LINES, WORDS = 12, 8  # of a page
 BOUNDARY: Final = "a-boundary-of-no-meaning"
 
 

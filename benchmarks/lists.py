@@ -5,7 +5,7 @@
 `readingroom serve` as it is installed, with its limit of rate for reading raised, holds rows of documents that nobody
 read from files. Prints JSON: milliseconds of a request alone, and requests a second with the processor time that each
 took the serving process when eight connections ask; once while nothing changes, and once while somebody changes a
-document ten times a second.
+document ten times a second. Second pages are never remembered: they tell what a list costs that comes from PostgreSQL.
 """
 
 import argparse
@@ -83,8 +83,15 @@ async def measure(folder: Path, *, count: int, collections: int, seconds: float)
         base = f"/v1/workspaces/{workspace}"
         async with open_host(load_settings(data_dir=folder / "data"), role="benchmark") as host:
             await fill(host, workspace, count=count, collections=collections)
-        first = (await call(port, "GET", f"{base}/documents", token=token))[1]["items"][0]["id"]
-        asked = {"documents": f"{base}/documents", "collections": f"{base}/collections", "workspace": base}
+        listed = (await call(port, "GET", f"{base}/documents", token=token))[1]
+        half = (await call(port, "GET", f"{base}/collections?limit={collections // 2}", token=token))[1]
+        first = listed["items"][0]["id"]
+        asked = {
+            "documents": f"{base}/documents",
+            "documents_second_page": f"{base}/documents?cursor={listed['next_cursor']}",
+            "collections": f"{base}/collections",
+            "collections_second_half": f"{base}/collections?cursor={half['next_cursor']}",
+        }
         results: dict[str, Any] = {}
         for name, path in asked.items():
             results[name] = await timed(server, raw("GET", path, token=token), seconds)

@@ -67,6 +67,12 @@ def _readers(settings: Settings, closing: AsyncExitStack[bool | None]) -> Reader
     return readers
 
 
+def _passwords(closing: AsyncExitStack[bool | None]) -> Argon2Passwords:
+    passwords = Argon2Passwords()
+    closing.callback(passwords.close)
+    return passwords
+
+
 def _redis(settings: Settings, closing: AsyncExitStack[bool | None]) -> RedisClient:
     client = connect(_required(settings.redis_url, "redis_url"))
     closing.push_async_callback(client.aclose)
@@ -246,7 +252,7 @@ class Container(containers.DeclarativeContainer):
         news=providers.Singleton(_news, redis, closing),
         live=providers.Singleton(_live, redis, closing),
         presence=providers.Singleton(RedisPresence, redis),
-        passwords=providers.Singleton(Argon2Passwords),
+        passwords=providers.Singleton(_passwords, closing),
         tokens=providers.Singleton(_tokens, settings),
         seal=providers.Singleton(_seal, settings),
         changes=providers.Singleton(_access_changes, redis, closing),

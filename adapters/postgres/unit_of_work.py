@@ -1,9 +1,9 @@
 """One transaction on Postgres."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,6 +45,22 @@ from domain.ids import WorkspaceId
 
 _LISTED: Final = frozenset({documents.name, collections.name})
 
+R = TypeVar("R")
+
+
+class _Repository(Generic[R]):
+    """Made when it is first asked for: there are many, and a request needs one or two."""
+
+    def __init__(self, make: Callable[[Session], R]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, work: "PostgresUnitOfWork", owner: type) -> R:
+        made = work.__dict__[self._name] = self._make(work.session)
+        return made
+
 
 class PostgresUnitOfWork:
     """Keeps the promises of `application.ports.unit_of_work.UnitOfWork`. Entered once.
@@ -52,24 +68,24 @@ class PostgresUnitOfWork:
     Bound to a workspace it runs as a role that row-level security holds inside it; bound to none, as the owner.
     """
 
-    users: Users
-    login_sessions: LoginSessions
-    workspaces: Workspaces
-    api_keys: ApiKeys
-    invitations: Invitations
-    collections: Collections
-    documents: Documents
-    erasures: Erasures
-    generations: GenerationRecords
-    passages: Passages
-    conversations: Conversations
-    messages: Messages
-    idempotency: IdempotencyKeys
-    audit: AuditLog
-    runs: RunRecords
-    usage: UsageRecords
-    rooms: Rooms
-    jobs: JobQueue
+    users = _Repository[Users](PostgresUsers)
+    login_sessions = _Repository[LoginSessions](PostgresLoginSessions)
+    workspaces = _Repository[Workspaces](PostgresWorkspaces)
+    api_keys = _Repository[ApiKeys](PostgresApiKeys)
+    invitations = _Repository[Invitations](PostgresInvitations)
+    collections = _Repository[Collections](PostgresCollections)
+    documents = _Repository[Documents](PostgresDocuments)
+    erasures = _Repository[Erasures](PostgresErasures)
+    generations = _Repository[GenerationRecords](PostgresGenerations)
+    passages = _Repository[Passages](PostgresPassages)
+    conversations = _Repository[Conversations](PostgresConversations)
+    messages = _Repository[Messages](PostgresMessages)
+    idempotency = _Repository[IdempotencyKeys](PostgresIdempotencyKeys)
+    audit = _Repository[AuditLog](PostgresAuditLog)
+    runs = _Repository[RunRecords](PostgresRunRecords)
+    usage = _Repository[UsageRecords](PostgresUsageRecords)
+    rooms = _Repository[Rooms](PostgresRooms)
+    jobs = _Repository[JobQueue](PostgresJobQueue)
 
     def __init__(
         self,
@@ -86,27 +102,15 @@ class PostgresUnitOfWork:
         self._session: Session | None = None
 
     async def __aenter__(self) -> Self:
-        transaction = Transaction(self._engine, self._readers, self._workspace_id)
-        session = self._session = Session(transaction, self._workspace_id)
-        self.users = PostgresUsers(session)
-        self.login_sessions = PostgresLoginSessions(session)
-        self.workspaces = PostgresWorkspaces(session)
-        self.api_keys = PostgresApiKeys(session)
-        self.invitations = PostgresInvitations(session)
-        self.collections = PostgresCollections(session)
-        self.documents = PostgresDocuments(session)
-        self.erasures = PostgresErasures(session)
-        self.generations = PostgresGenerations(session)
-        self.passages = PostgresPassages(session)
-        self.conversations = PostgresConversations(session)
-        self.messages = PostgresMessages(session)
-        self.idempotency = PostgresIdempotencyKeys(session)
-        self.audit = PostgresAuditLog(session)
-        self.runs = PostgresRunRecords(session)
-        self.usage = PostgresUsageRecords(session)
-        self.rooms = PostgresRooms(session)
-        self.jobs = PostgresJobQueue(session)
+        self._session = Session(Transaction(self._engine, self._readers, self._workspace_id), self._workspace_id)
         return self
+
+    @property
+    def session(self) -> Session:
+        """What the repositories share, inside the context."""
+        if self._session is None:
+            raise RuntimeError("a unit of work is used inside its context")
+        return self._session
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -120,25 +124,22 @@ class PostgresUnitOfWork:
 
     async def commit(self, result: object | None = None) -> None:
         """Write the jobs that follow from the events of saved aggregates, and the answer of an attempt; then commit."""
-        if self._session is None:
-            raise RuntimeError("a unit of work is committed inside its context")
-        await self.jobs.enqueue(jobs_for(self._session.events))
-        self._session.events.clear()
+        session = self.session
+        await self.jobs.enqueue(jobs_for(session.events))
+        session.events.clear()
         attempt = current_call().attempt
         if attempt is not None:
             await attempt.record(self.idempotency, result)
         with translated():
-            await self._session.transaction.commit()
-        self._changed_lists |= not _LISTED.isdisjoint(self._session.written)
-        self._session.written.clear()
+            self._changed_lists |= not _LISTED.isdisjoint(session.written)  # also where nobody learns whether it lasts
+            session.written.clear()
+            await session.transaction.commit()
         if attempt is not None:
             attempt.committed()
 
     async def schema_revision(self) -> str | None:
         """The revision that migrations left; `SchemaOutdated` where there were none."""
-        if self._session is None:
-            raise RuntimeError("a unit of work is used inside its context")
-        row = await self._session.one(text("SELECT version_num FROM alembic_version"))
+        row = await self.session.one(text("SELECT version_num FROM alembic_version"))
         return row["version_num"] if row else None
 
 

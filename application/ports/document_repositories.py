@@ -217,6 +217,9 @@ class Passages(Protocol):
         """Remove all chunks and pages of these documents."""
         ...
 
-    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
-        """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
+    async def keep_live(self, document_id: DocumentId) -> int:
+        """Remove chunks and pages of every revision but the one that is live at this moment. How many chunks went.
+
+        Nothing is removed where none is live.
+        """
         ...

@@ -24,6 +24,7 @@ from domain.passages import SearchMode
 from entrypoints.http.document_resources import document_view, result_view
 
 PIECE: Final = 256 * 1024  # bytes read at a time
+PAGE: Final = 200  # documents of one name looked through at a time
 SOURCE: Final = "source"  # metadata key: the path that a document was ingested from
 
 Json = dict[str, Any]
@@ -101,14 +102,7 @@ class LocalBackend:
 
     async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
         """See `Backend`."""
-        same_name = await self.use_cases.list_documents(
-            self.actor,
-            query=DocumentQuery(
-                readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name
-            ),
-            limit=200,
-        )
-        known = came_from([document_view(document) for document in same_name], path)
+        known = await self._known(path, collection_id)
         if known is not None and known["sha256"] == digest(path):
             return Uploaded(document=known, changed=False)
         if known is not None:
@@ -124,6 +118,19 @@ class LocalBackend:
             metadata={SOURCE: str(path)},
         )
         return Uploaded(document=document_view(receipt.document), changed=receipt.created)
+
+    async def _known(self, path: Path, collection_id: str | None) -> Json | None:
+        """What was ingested from this path: of a thousand files called README.md as well."""
+        query = DocumentQuery(
+            readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name
+        )
+        after: DocumentId | None = None
+        while True:
+            page = await self.use_cases.list_documents(self.actor, query=query, limit=PAGE, after=after)
+            known = came_from([document_view(document) for document in page], path)
+            if known is not None or len(page) < PAGE:
+                return known
+            after = page[-1].id
 
     async def document(self, document_id: str) -> Json:
         """See `Backend`."""
@@ -212,9 +219,7 @@ class ServerBackend:
 
     async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
         """See `Backend`."""
-        query = {"q": path.name, "limit": "200"} | ({"collection_id": collection_id} if collection_id else {})
-        same_name = await _json(self.client.get(f"{self._base}/documents", params=query))
-        known = came_from(same_name["items"], path)
+        known = await self._known(path, collection_id)
         if known is not None and known["sha256"] == digest(path):
             return Uploaded(document=known, changed=False)
         with path.open("rb") as file:
@@ -229,6 +234,16 @@ class ServerBackend:
                     f"{self._base}/documents", data=form, files={"file": (path.name, file)}
                 )
         return Uploaded(document=_checked(response), changed=response.status_code == httpx.codes.ACCEPTED)
+
+    async def _known(self, path: Path, collection_id: str | None) -> Json | None:
+        """What was ingested from this path."""
+        query = {"q": path.name, "limit": str(PAGE)} | ({"collection_id": collection_id} if collection_id else {})
+        while True:
+            page = await _json(self.client.get(f"{self._base}/documents", params=query))
+            known = came_from(page["items"], path)
+            if known is not None or page["next_cursor"] is None:
+                return known
+            query["cursor"] = page["next_cursor"]
 
     async def document(self, document_id: str) -> Json:
         """See `Backend`."""

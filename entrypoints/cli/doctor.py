@@ -11,6 +11,7 @@ from attrs import frozen
 from adapters.embedded.errors import EngineError
 from application.errors import ApplicationError, EmbedderUnavailable
 from application.index_changes import IndexState
+from application.reconciling import Difference, Findings
 from application.use_cases import UseCases
 from domain.generations import Recipe
 from entrypoints.cli.output import out
@@ -19,6 +20,7 @@ from entrypoints.settings import Settings, mask_url, unknown_variables
 
 WARM_UP: Final = 60.0  # seconds that the embedding model may take to load
 LOW_DISK: Final = 2 * 1024**3  # bytes
+NAMED: Final = 5  # documents
 
 
 @frozen(kw_only=True)
@@ -56,7 +58,7 @@ async def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
                 wait = WARM_UP if name == "embedding" else 0.0
                 checks.append(await _pinged(name, ping, where[name], patience=wait))
             checks.append(_index(index, host.wanted))
-            checks += await _compared(host.use_cases, repair=repair)
+            checks += await compared(host.use_cases, repair=repair)
     except (ApplicationError, EngineError) as error:
         checks.append(Check(name="engines", good=False, detail=str(error)))
     return checks
@@ -83,11 +85,15 @@ def told(state: IndexState) -> str:
     return line
 
 
-async def _compared(use_cases: UseCases, *, repair: bool) -> list[Check]:
+async def compared(use_cases: UseCases, *, repair: bool) -> list[Check]:
     """What the stores hold, and documents that nobody works on."""
     found = await use_cases.reconcile_all(repair=repair)
     idle = await use_cases.requeue_unfinished(repair=repair)
-    told = [f"{count} {kind.value.replace('_', ' ')}" for kind, count in sorted(found.differences.items())]
+    told = [
+        f"{count} {kind.value.replace('_', ' ')}"
+        for kind, count in sorted(found.differences.items())
+        if kind is not Difference.MISSING_FILE
+    ]
     counted = f"{found.documents} documents, {found.vectors} vectors, {found.files} files"
     remedy = " (mended, or queued to be)" if repair else "; `doctor --repair` mends what can be mended"
     return [
@@ -96,6 +102,7 @@ async def _compared(use_cases: UseCases, *, repair: bool) -> list[Check]:
             good=not told,
             detail=f"{counted}: {', '.join(told)}{remedy}" if told else f"{counted}, all in agreement",
         ),
+        _originals(found),
         Check(
             name="jobs",
             good=not idle,
@@ -104,6 +111,20 @@ async def _compared(use_cases: UseCases, *, repair: bool) -> list[Check]:
             else "every unfinished document has one",
         ),
     ]
+
+
+def _originals(found: Findings) -> Check:
+    """Whether each document has its file; where not, which: only people can bring it back."""
+    lost = found.differences[Difference.MISSING_FILE]
+    if not lost:
+        return Check(name="originals", good=True, detail="every document has its own")
+    some = ", ".join(str(document_id) for document_id in found.examples[Difference.MISSING_FILE][:NAMED])
+    return Check(
+        name="originals",
+        good=False,
+        detail=f"{lost} documents have lost theirs; upload them again, or delete them: {some}"
+        + (" and others" if lost > NAMED else ""),
+    )
 
 
 async def _pinged(name: str, ping: Callable[[], Awaitable[None]], where: str, *, patience: float) -> Check:

@@ -162,7 +162,10 @@ def print_summary(outcomes: Sequence[Outcome], seconds: float) -> None:
         f" ({pages} pages, {chunks} passages, {seconds:.1f} s)"
     )
     if failed:
-        table = Table("file", "why", "what to do", title="Failed", title_justify="left")
+        table = Table(title="Failed", title_justify="left")
+        table.add_column("file", overflow="fold")
+        table.add_column("why", no_wrap=True)
+        table.add_column("what to do")
         for outcome in failed:
             table.add_row(outcome.path.name, outcome.code or "", outcome.message or "")
         out.print(table)

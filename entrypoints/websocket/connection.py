@@ -368,9 +368,11 @@ class Connection:
         self.push(frames.ErrorFrame(id=request_id, error=body))
 
     def _fail(self, request_id: "int | msgspec.UnsetType", error: Exception) -> None:
-        self._error(request_id, explain(error))
+        body = explain(error)
+        self._error(request_id, body)
         if self.who is None and isinstance(error, DomainError):
-            self.end(CloseCode.INVALID_TOKEN, "The token is not good.")
+            is_expired = body.code == ErrorCode.TOKEN_EXPIRED  # with a fresh one they may come again
+            self.end(CloseCode.EXPIRED if is_expired else CloseCode.INVALID_TOKEN, "The token is not good.")
 
     def _refuse_frame(self, error: BadFrame) -> None:
         """Say what is wrong with it; ten in a minute end the connection."""

@@ -106,6 +106,23 @@ async def test_what_a_failed_revision_left_goes(assembly: Assembly, ann: Actor) 
     assert [p.document.id for p in (await assembly.use_cases.search(ann, query="heron")).passages] == [document.id]
 
 
+@pytest.mark.parametrize("revision", [1, 3])
+async def test_passages_of_no_live_revision_go(assembly: Assembly, ann: Actor, revision: int) -> None:
+    """Older or younger than the live one, which stays."""
+    document = await upload(assembly, ann, TEXT)
+    await assembly.use_cases.revise_document(ann, document_id=document.id, content=bytes_of("New."), filename=None)
+    await assembly.worker().drain()
+    [chunk] = [stored.chunk for stored in assembly.begin.database.table(CHUNKS).values()]
+    async with assembly.begin(ann.workspace_id) as work:
+        stray = evolve(chunk, id=ann.user_id, revision=revision)
+        await work.passages.replace(document.id, revision, [stray], [])
+        await work.commit()
+
+    assert await found(assembly) == Counter({Difference.ORPHANED_CHUNKS: 1})
+    assert await mended(assembly) == Counter()
+    assert [chunk.id] == [stored.chunk.id for stored in assembly.begin.database.table(CHUNKS).values()]
+
+
 async def test_a_missing_original_is_told(assembly: Assembly, ann: Actor) -> None:
     """Only people can bring a file back: it is reported each time."""
     await upload(assembly, ann, TEXT)

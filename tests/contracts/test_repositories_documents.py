@@ -473,18 +473,28 @@ async def test_only_live_readable_passages_are_found(units: Units) -> None:
     assert unreadable == {}
 
 
-async def test_passages_are_removed_by_age_or_altogether(units: Units) -> None:
-    """The number is that of chunks; removing again removes nothing."""
+async def test_passages_of_other_revisions_than_the_live_one_are_removed(units: Units) -> None:
+    """Older and younger ones; the number is that of chunks, and removing again removes nothing."""
     team = await found_team(units)
-    document = await _stored(units, team)
+    document, other = await _stored(units, team), await _stored(units, team)
     async with units.begin(team.id) as work:
-        await work.passages.replace(document.id, 2, [make_chunk(document.id, 0, revision=2)], [make_page(1)])
-        assert await work.passages.remove(document.id, before_revision=2) == 3
-        assert await work.passages.read_page(document.id, 1, 1) is None
-        assert make_page(1) == await work.passages.read_page(document.id, 2, 1)
-        assert await work.passages.remove(document.id) == 1
-        assert await work.passages.remove(document.id) == 0
+        stray = [make_chunk(document.id, 0, revision=2), make_chunk(document.id, 1, revision=2)]
+        await work.passages.replace(document.id, 2, stray, [make_page(1)])
+        assert await work.passages.keep_live(document.id) == 2
+        assert await work.passages.keep_live(document.id) == 0
         assert await work.passages.read_page(document.id, 2, 1) is None
+        assert make_page(1) == await work.passages.read_page(document.id, 1, 1)
+        revised = document.revised(
+            filename="b.pdf", media_type="application/pdf", size=1, sha256="0" * 64, file_key="k", now=NOW
+        )
+        await work.documents.save(revised)
+        await work.documents.save(revised.completed(page_count=None, chunk_count=0, language=None, now=NOW))
+        assert await work.passages.keep_live(document.id) == 3
+        assert len(await work.passages.of_document(other.id, 1, limit=10)) == 3
+        never_live = make_document(team)
+        await work.documents.add(never_live)
+        await work.passages.replace(never_live.id, 1, [make_chunk(never_live.id, 0)], [])
+        assert await work.passages.keep_live(never_live.id) == 0
 
 
 async def test_passages_of_several_documents(units: Units) -> None:

@@ -282,7 +282,7 @@ async def test_a_bound_unit_of_work_sees_its_workspace_only(units: Units) -> Non
         assert await work.documents.unfinished(idle_since=NOW + timedelta(days=1), limit=10) == []
         assert await work.passages.live([chunk.id], readable=readable) == {}
         assert await work.passages.of_document(document.id, 1, limit=10) == []
-        assert await work.passages.remove(document.id) == 0
+        assert await work.passages.keep_live(document.id) == 0
         assert await work.conversations.get(conversation.id) is None
         assert await work.messages.thread(message.id, limit=10) == []
         await work.documents.forget([document.id])

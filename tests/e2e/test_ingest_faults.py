@@ -26,7 +26,7 @@ ROUNDS: Final = int(os.environ.get("READINGROOM_FAULT_ROUNDS", "1"))
 FILES: Final = int(os.environ.get("READINGROOM_FAULT_FILES", "24"))
 SEED: Final = int(os.environ.get("READINGROOM_FAULT_SEED", "0"))
 
-JUDGED: Final = {"stores", "jobs", "engines"}
+JUDGED: Final = {"stores", "originals", "jobs", "engines"}
 # Word of the command line → who that is. The parser's child is told by its module.
 VICTIMS: Final = {
     "worker": "worker_process",

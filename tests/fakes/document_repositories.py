@@ -300,8 +300,11 @@ class FakePassages(FakeRepository):
         for document_id in document_ids:
             self._drop(document_id, lambda _revision, _generation: True)
 
-    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
-        return self._drop(document_id, lambda stored, _: before_revision is None or stored < before_revision)
+    async def keep_live(self, document_id: DocumentId) -> int:
+        document: Document | None = self._by_id(DOCUMENTS, document_id)
+        if document is None or document.live_revision is None:
+            return 0
+        return self._drop(document_id, lambda stored, _: stored != document.live_revision)
 
     def _drop(self, document_id: DocumentId, is_meant: Callable[[int, int], bool]) -> int:
         """`is_meant` is asked about revision and generation."""

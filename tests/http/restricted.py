@@ -220,8 +220,10 @@ class Town:
         for room in self.rooms:
             events = await person.call("GET", f"rooms/{room}/events", params={"limit": 200})
             self._check(person, events, ids=False)  # they were told of these documents when they might read them
-        for path in ("rooms", "usage", "audit-log", "conversations", "members"):
+        for path in ("rooms", "usage", "audit-log", "members"):
             self._check(person, await person.call("GET", path))
+        # the collections that a conversation was narrowed to are the asker's own words
+        self._check(person, await person.call("GET", "conversations"), ids=False)
         for asker, _, answer in self.asked[-2:]:
             if asker is not person:
                 self._check(person, await person.call("GET", f"messages/{answer}"))
@@ -230,7 +232,8 @@ class Town:
         """What no answer to them may hold."""
         for shelf in self.shelves:
             if not self.may_read(person, shelf):
-                yield from (shelf.id, f"Shelf {shelf.mark}")
+                yield f"Shelf {shelf.mark}"
+                yield from [shelf.id] if ids else []
         for paper in self.papers:
             if not self.may_read(person, paper.shelf):
                 yield from (f"Title {paper.mark}", f"{paper.mark}.txt")

@@ -120,3 +120,22 @@ async def test_a_flood_of_logins_is_bounded_and_disturbs_nobody(tmp_path: Path) 
         (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) for answer in turned_away
     }
     assert {200} == {after.status_code, *beside}
+
+
+async def test_a_hash_of_other_parameters_is_made_again_at_the_next_login(ada: Member, assembly: Assembly) -> None:
+    """Once: what is stored then is today's, and the password stays the same."""
+    users = assembly.begin.database.table("users")
+    [(key, user)] = users.items()
+    older = Argon2Passwords(concurrency=1, memory_kib=512, time_cost=1)
+    today = Argon2Passwords(concurrency=1, memory_kib=1024, time_cost=1)
+    users[key] = evolve(user, password_hash=await older.hash(PASSWORD))
+    log_in = evolve(assembly.use_cases.log_in, passwords=today)
+    hashes = []
+    for _ in range(2):
+        await log_in(email=ada.email, password=PASSWORD)
+        hashes.append(users[key].password_hash)
+    older.close()
+    today.close()
+
+    assert "m=1024,t=1" in hashes[0]
+    assert hashes[0] == hashes[1]

@@ -185,9 +185,7 @@ async def bound(migrated_database: str) -> AsyncIterator[tuple[asyncpg.Connectio
         )
     engine = make_engine(migrated_database)
     async with PostgresUnitOfWorkFactory(engine)(ours) as work:
-        session = work._session
-        assert session is not None
-        yield await session.transaction.driver(), theirs
+        yield await work.session.transaction.driver(), theirs
     await engine.dispose()
 
 

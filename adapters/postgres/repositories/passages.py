@@ -196,12 +196,11 @@ class PostgresPassages:
         for table in (pages_table, chunks_table):
             await self._session.execute(delete(table).where(one_of(table.c.document_id, document_ids)))
 
-    async def remove(self, document_id: DocumentId, *, before_revision: int | None = None) -> int:
-        """Remove chunks and pages: all, or only those of older revisions. How many chunks went."""
+    async def keep_live(self, document_id: DocumentId) -> int:
+        """Remove all but the live revision's: it is looked up by the statement itself, so none goes live between."""
+        live = select(documents.c.live_revision).where(documents.c.id == document_id).scalar_subquery()
         removed = 0
         for table in (pages_table, chunks_table):
-            statement = delete(table).where(table.c.document_id == document_id)
-            if before_revision is not None:
-                statement = statement.where(table.c.revision < before_revision)
-            removed = (await self._session.execute(statement)).rowcount
+            others = delete(table).where(table.c.document_id == document_id, table.c.revision != live)
+            removed = (await self._session.execute(others)).rowcount
         return removed
