@@ -51,11 +51,12 @@ class _Line:
             try:
                 rows: list[asyncpg.Record] = await driver.fetch(sql, *arguments)
             except BaseException as error:
-                if isinstance(error, asyncpg.PostgresError) and not driver.is_closed():
+                has_died = isinstance(error, GONE) or driver.is_closed()
+                if isinstance(error, asyncpg.PostgresError) and not has_died:
                     self._give(driver)
                     raise
                 self._drop(driver)  # also when nobody waits for the answer any more: it may still come
-                if is_new or not isinstance(error, GONE):
+                if is_new or not has_died or not isinstance(error, Exception):
                     raise
             else:
                 self._give(driver)
