@@ -16,10 +16,12 @@ from domain.access import Role, Scope
 from domain.workspaces import Visibility
 from entrypoints.websocket import connection as connections
 from entrypoints.websocket import hub as hubs
+from entrypoints.websocket.errors import CloseCode
+from entrypoints.websocket.frames import TokenExpiring
 from tests.fakes.assembly import Assembly
 from tests.fakes.database import MEMBERSHIPS
 from tests.websocket.client import connected, connection
-from tests.websocket.conftest import House, serving
+from tests.websocket.conftest import PASSWORD, House, serving
 
 
 @pytest.fixture
@@ -217,13 +219,21 @@ async def test_a_token_that_expires(brief: House, monkeypatch: pytest.MonkeyPatc
         pair = await brief.use_cases.refresh_session(refresh_token=pair.refresh_token)
         fresh = await one.ask("refresh", token=pair.access_token)
         code = await two.closed(8)
-        async with connection(brief.url) as late:
-            again = await late.refused("connect", token=ada.token), await late.closed()
 
     assert fresh["type"] == "refreshed"
     assert 0 < two.of("token_expiring")[0]["in_ms"] <= 2500
     assert code == 4005
-    assert again == (109, 4005)  # unlike a token that is wrong: with a fresh one they may come again
+
+
+async def test_a_token_that_has_expired(tmp_path: Path) -> None:
+    """Error 109 and 4005: unlike with a token that is wrong, they may come again with a fresh one."""
+    policy = Policy(access_ttl=timedelta(minutes=-1))
+    async with serving(Assembly(root=tmp_path / "files", policy=policy)) as late:
+        await late.use_cases.create_user(email="ada@example.org", password=PASSWORD, name="ada")
+        pair = await late.use_cases.log_in(email="ada@example.org", password=PASSWORD)
+        async with connection(late.url) as client:
+            assert await client.refused("connect", token=pair.access_token) == 109
+            assert await client.closed() == 4005
 
 
 async def test_refreshing_with_another_users_token(house: House) -> None:
@@ -375,3 +385,19 @@ async def test_shutting_down(house: House) -> None:
     [told] = one.of("disconnect")
     assert (told["code"], told["reconnect"]) == (4001, True)
     assert 0 <= told["reconnect_after_ms"] < 5000
+
+
+async def test_what_is_told_in_one_turn(house: House) -> None:
+    """Comes whole and in order, however much it is, and before the goodbye of the same turn."""
+    ada = await house.person("ada")
+    async with connected(house.url, ada.token) as client:
+        [one] = house.live.hub._connections
+        assert isinstance(one, connections.Connection)
+        for number in range(3000):  # twice what is held back for one write
+            one.push(TokenExpiring(in_ms=number))
+        one.end(CloseCode.FORCE_RECONNECT, "Come again.")
+        code = await client.closed()
+
+    assert code == 4011
+    assert [frame["in_ms"] for frame in client.of("token_expiring")] == list(range(3000))
+    assert client.pushes[-1]["type"] == "disconnect"
