@@ -120,10 +120,12 @@ def schema(seconds: str = "120") -> list[str]:
         command += ["--header", f"Authorization: Bearer {ann.token}", "--max-time", seconds, "--continue-on-failure"]
         command += ["--no-color", "--suppress-health-check", "all", "--warnings", "off"]
         command += ["--generation-database", "none"]
+        # what fits the document may still be refused: versions, names in use and ids of nothing are not in a schema
+        command += ["--exclude-checks", "positive_data_acceptance"]
         for name in NOT_FUZZED:
             command += ["--exclude-operation-id", name]
         run = subprocess.run(command, check=False, capture_output=True, text=True)
-        print(run.stdout[-6000:], run.stderr[-1000:])
+        print(run.stdout, run.stderr[-1000:])
         return [] if run.returncode == 0 else ["schemathesis found something"]
 
 

@@ -27,6 +27,7 @@ router = APIRouter(tags=["documents"])
 CONTENT = f"{WORKSPACE}/documents/{{document_id}}/content"
 RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
+_BYTES: Final[dict[str, Any]] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}  # of the document's type
 FILE_PART: Final[dict[str, Any]] = {"type": "string", "format": "binary", "description": "One file."}
 FIELDS: Final[dict[str, Any]] = {
     "collection_id": {"type": "string", "format": "uuid", "description": "General when left out."},
@@ -154,8 +155,8 @@ async def revise_document(
     summary="The original bytes",
     description=about(document_contents.DownloadOriginal),
     responses={
-        200: {"description": "All of it", "content": {"application/octet-stream": {}}},
-        206: {"description": "The range asked for", "content": {"application/octet-stream": {}}},
+        200: {"description": "All of it", "content": _BYTES},
+        206: {"description": "The range asked for", "content": _BYTES},
         304: {"description": "Not changed since"},
         **problems(409, 416),
     },

@@ -10,6 +10,7 @@ from entrypoints.http.errors import PROBLEM_JSON
 from entrypoints.http.examples import add_examples
 from entrypoints.http.resources import FieldErrorOut, ProblemOut
 from entrypoints.http.routing import WORKSPACE, problems
+from entrypoints.http.sse import EVENT_STREAM
 
 REF: Final = "#/components/schemas/{model}"
 METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
@@ -72,6 +73,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in problems(*statuses).items():
         responses.setdefault(str(status), response)
     for status, response in responses.items():
+        # the framework calls a stream a string, and each event of it is more to some readers
+        response.get("content", {}).get(EVENT_STREAM, {}).get("schema", {}).pop("type", None)
         if int(status) >= 400 and PROBLEM_JSON in response.get("content", {}):  # noqa: PLR2004
             response["content"].pop("application/json", None)
     operation["responses"] = dict(sorted(responses.items()))

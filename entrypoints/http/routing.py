@@ -46,9 +46,7 @@ def event_stream(description: str, *names: str) -> dict[str, Any]:
         "description": description,
         "content": {
             "text/event-stream": {
-                "schema": {  # no type: each event is one value to some readers, all of it a string to others
-                    "description": "Events: " + ", ".join(f"`{name}`" for name in names) + ".",
-                }
+                "schema": {"description": "Events: " + ", ".join(f"`{name}`" for name in names) + "."}
             }
         },
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from application.knowledge import MAX_LIMIT, SearchFilters
@@ -194,7 +194,7 @@ class SearchBody(Body):
     mode: SearchMode = SearchMode.HYBRID
     filters: FiltersBody | None = None
     max_per_document: int | None = Field(default=None, ge=1)
-    rerank: bool | None = Field(
+    rerank: StrictBool | None = Field(
         default=None,
         description="Read the best passages once more, each beside the query, where a reranker is configured; "
         "`reranked` of the answer says whether it was done.",
@@ -219,7 +219,7 @@ class MessageBody(Body):
     model_config = example(content="How long is the notice period?")
     content: str
     parent_id: UUID | None = Field(default=None, description="The message it follows; the youngest when left out.")
-    use_knowledge: bool = True
+    use_knowledge: StrictBool = True
     filters: FiltersBody | None = None
 
 

@@ -4,6 +4,8 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from application import usage
 from application.usage import UsageSum, WorkspaceUsage
@@ -13,6 +15,16 @@ from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about
 
 router = APIRouter(tags=["workspaces"])
+
+
+def _is_written(day: object) -> object:
+    """Numbers are seconds since 1970 to pydantic, and to nobody else."""
+    if isinstance(day, str) and "-" not in day[1:]:
+        raise PydanticCustomError("date_parsing", "Input should be a day such as 2026-11-01")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_is_written)]
 
 
 class UsageSumOut(Resource):
@@ -87,8 +99,8 @@ def usage_view(used: WorkspaceUsage) -> dict[str, Any]:
 async def show_usage(
     use_cases: UseCasesDep,
     actor: ActorDep,
-    first: Annotated[date | None, Query(alias="from", description="The first day, in UTC, e.g. 2026-11-01.")] = None,
-    last: Annotated[date | None, Query(alias="to", description="The last day, included.")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="The first day, in UTC, e.g. 2026-11-01.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="The last day, included.")] = None,
 ) -> JSONResponse:
     """What the workspace used."""
     return JSONResponse(usage_view(await use_cases.show_usage(actor, first=first, last=last)))

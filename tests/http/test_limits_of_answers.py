@@ -93,7 +93,7 @@ async def test_what_was_used_is_shown_by_model_and_by_user(ada: Member, bob: Mem
     assert (used["documents"], used["bytes"], used["chunks"]) == (1, 34, 1)
     past = await ada.call("GET", "usage", params={"from": "2020-01-01", "to": "2020-12-31"})
     assert past.json()["total"]["answers"] == 0
-    for query in ({"from": "2021-01-01", "to": "2020-01-01"}, {"from": "x"}, {"from": "2000-01-01"}):
+    for query in ({"from": "2021-01-01", "to": "2020-01-01"}, {"from": "x"}, {"from": "2000-01-01"}, {"to": "0"}):
         assert (await ada.call("GET", "usage", params=query)).status_code == 422
     assert (await bob.call("GET", f"{ada.workspace}/usage")).status_code == 404
 

@@ -108,6 +108,7 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
         ("application/json", b'["pelicans"]', 422),
         ("application/json", b"", 422),
         ("application/json", b'{"query": "pelicans", "limit": 0}', 422),
+        ("application/json", b'{"query": "pelicans", "rerank": 0}', 422),
     ],
 )
 @pytest.mark.usefixtures("shelf")
