@@ -1,10 +1,20 @@
 """What comes in: the bodies of requests, with examples."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from application.knowledge import MAX_LIMIT, SearchFilters
@@ -16,6 +26,16 @@ from domain.workspaces import Visibility
 MAX_DEPTH: Final = 32
 MAX_IDS: Final = 1000
 
+
+def _is_written(time: object) -> object:
+    """Numbers are seconds since 1970 to pydantic, and to nobody else."""
+    if time is not None and not (isinstance(time, str) and "-" in time[1:]):
+        raise PydanticCustomError("time_parsing", "Input should be written as in RFC 3339, such as 2026-11-01")
+    return time
+
+
+Day = Annotated[date, BeforeValidator(_is_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_written)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Words = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=MAX_IDS)]
 Identifiers = Annotated[list[UUID], Field(max_length=MAX_IDS)]
@@ -95,7 +115,7 @@ class ApiKeyBody(Body):
     model_config = example(name="Nightly import", scopes=["read", "write"], expires_at="2027-06-30T00:00:00Z")
     name: str
     scopes: list[Scope] = Field(max_length=20)
-    expires_at: AwareDatetime | None = Field(default=None, description="For ever when left out.")
+    expires_at: Moment | None = Field(default=None, description="For ever when left out.")
     collection_ids: Identifiers | None = Field(default=None, description="All that you may read when left out.")
 
 
@@ -168,8 +188,8 @@ class FiltersBody(Body):
     document_ids: Identifiers | None = None
     tags: Words | None = Field(default=None, description="Any of them.")
     media_types: Words | None = None
-    created_from: AwareDatetime | None = Field(default=None, description="From this moment on.")
-    created_to: AwareDatetime | None = Field(default=None, description="Before this moment.")
+    created_from: Moment | None = Field(default=None, description="From this moment on.")
+    created_to: Moment | None = Field(default=None, description="Before this moment.")
     metadata: dict[str, str | bool | int | float] | None = Field(default=None, description="All of them, equal.")
 
     def filters(self) -> SearchFilters:

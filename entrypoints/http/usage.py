@@ -1,11 +1,8 @@
 """What a workspace used."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
 
 from application import usage
 from application.usage import UsageSum, WorkspaceUsage
@@ -13,18 +10,9 @@ from entrypoints.http.dependencies import ActorDep, UseCasesDep
 from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.resources import Resource
 from entrypoints.http.routing import WORKSPACE, about
+from entrypoints.http.schemas import Day
 
 router = APIRouter(tags=["workspaces"])
-
-
-def _is_written(day: object) -> object:
-    """Numbers are seconds since 1970 to pydantic, and to nobody else."""
-    if isinstance(day, str) and "-" not in day[1:]:
-        raise PydanticCustomError("date_parsing", "Input should be a day such as 2026-11-01")
-    return day
-
-
-Day = Annotated[date, BeforeValidator(_is_written)]
 
 
 class UsageSumOut(Resource):

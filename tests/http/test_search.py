@@ -109,6 +109,8 @@ async def test_highlights_and_scores(ada: Member, shelf: Shelf) -> None:
         ("application/json", b"", 422),
         ("application/json", b'{"query": "pelicans", "limit": 0}', 422),
         ("application/json", b'{"query": "pelicans", "rerank": 0}', 422),
+        ("application/json", b'{"query": "pelicans", "filters": {"created_to": 0}}', 422),
+        ("application/json", b'{"query": "pelicans", "filters": {"created_from": "2020-01-01T00:00:00Z"}}', 200),
     ],
 )
 @pytest.mark.usefixtures("shelf")
