@@ -286,11 +286,12 @@ async def measure(folder: Path, *, seconds: float, logins: float, total: int, wo
                 "of_bare_by_cpu": round(results["bare"]["cpu_us"] / told["cpu_us"], 2),
             }
             results[name] = told | told_by_ratio
+        log_in = raw("POST", "/v1/auth/login", body=account)
+        alone = await flood(port, log_in, seconds=logins, total=0)
         for name, flooded in (("quiet", False), ("beside_logins", True)):
             stop = asyncio.Event()
             other = asyncio.create_task(steadily(port, raw("GET", f"/v1/workspaces/{workspace}", token=token), stop))
             if flooded:
-                log_in = raw("POST", "/v1/auth/login", body=account)
                 results |= await flood(port, log_in, seconds=logins, total=total)
             else:
                 await asyncio.sleep(logins)
@@ -298,8 +299,13 @@ async def measure(folder: Path, *, seconds: float, logins: float, total: int, wo
             durations = await other
             results[f"p50_ms_{name}"] = round(statistics.median(durations) * 1000, 2)
             results[f"p99_ms_{name}"] = p99(durations)
-    results["argon2_limit_per_second"] = round(await argon2_limit(min(logins, 5)), 1)
-    return results | {"login_ratio": round(results["logins_per_second"] / results["argon2_limit_per_second"], 2)}
+    limit = round(await argon2_limit(min(logins, 5)), 1)
+    return results | {
+        "logins_alone_per_second": alone["logins_per_second"],
+        "argon2_limit_per_second": limit,
+        "login_ratio": round(results["logins_per_second"] / limit, 2),
+        "login_ratio_alone": round(alone["logins_per_second"] / limit, 2),
+    }
 
 
 def main() -> None:

@@ -4,15 +4,16 @@ import asyncio
 import importlib.util
 import os
 import runpy
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
 import argon2
-from argon2.exceptions import InvalidHashError
+from argon2.exceptions import Argon2Error, InvalidHashError
 
-from adapters.security.hashing import HashingProcess
 from application.errors import HasherBusy
 from application.ports.security import PasswordHasher
 
@@ -22,7 +23,8 @@ T = TypeVar("T")
 MEMORY_KIB: Final = 19 * 1024
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
-MOST_WAITING: Final = 40  # for each process: two or three seconds
+NICENESS: Final = 10  # a tenth of the share of a thread that has not stepped back
+MOST_WAITING: Final = 40  # for each thread: two or three seconds
 RETRY_AFTER: Final = 3.0  # seconds
 _NEVER_COMMON: Final = 64  # characters that are looked at; the longest password on the list is shorter
 _TRIVIAL_UNIT: Final = 3  # "aaaa…", "abab…" and "123123…" need no list
@@ -32,11 +34,11 @@ _PADDING: Final = "0123456789!?.,-_*#@$%&+= "
 
 
 class Argon2Passwords(PasswordHasher):
-    """Hashes in at most `concurrency` processes at a time, which begin with the first passwords; the rest wait in line.
+    """Hashes in at most `concurrency` threads at a time (argon2 works without the GIL); the rest wait in line.
 
-    Each hash in work takes 19 MiB, so the number of processes bounds the memory as well. The line is bounded too:
-    whoever finds more than `most_waiting` for each process before them is told to come back, since they would not wait
-    for so long anyway. `close()` ends the processes.
+    Each hash in work takes 19 MiB, so the number of threads bounds the memory as well. The line is bounded too: whoever
+    finds more than `most_waiting` for each thread before them is told to come back, since they would not wait for so
+    long anyway. `close()` ends the threads.
     """
 
     def __init__(
@@ -49,21 +51,19 @@ class Argon2Passwords(PasswordHasher):
         parallelism: int = PARALLELISM,
     ) -> None:
         self._argon2 = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
-        processes = concurrency or os.cpu_count() or 1
-        self._idle = [HashingProcess(self._argon2) for _ in range(processes)]
-        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="passwords")  # they wait for the processes
-        self._room = processes * (1 + most_waiting)
+        threads = concurrency or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords", initializer=_step_back)
+        self._room = threads * (1 + most_waiting)
         self._nobodys = self._argon2.hash(os.urandom(16).hex())
         self._common: frozenset[str] | None = None
 
     async def hash(self, password: str) -> str:
         """A PHC string with a new salt."""
-        return await self._in_turn(lambda process: process.hash(_encoded(password)))
+        return await self._in_turn(self._argon2.hash, _encoded(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether they belong together. No user: the same work on a hash that nobody knows the password of."""
-        against = self._nobodys if password_hash is None else password_hash
-        matches = await self._in_turn(lambda process: process.verify(against, _encoded(password)))
+        matches = await self._in_turn(self._matches, _encoded(password), password_hash or self._nobodys)
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -90,28 +90,32 @@ class Argon2Passwords(PasswordHasher):
         return any(len(unit) <= _TRIVIAL_UNIT or unit in self._common for unit in units)
 
     def close(self) -> None:
-        """End the processes; hashes that wait are dropped, and those in work are waited for."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for process in self._idle:
-            process.close()
+        """End the threads; hashes that wait are dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_turn(self, work: Callable[[HashingProcess], T]) -> T:
+    async def _in_turn(self, work: Callable[..., T], *arguments: object) -> T:
         if self._room <= 0:
             raise HasherBusy("Too many passwords wait to be compared.", retry_after=RETRY_AFTER)
         self._room -= 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._with_a_process, work)
-        except OSError as error:
-            raise HasherBusy("The processes that compare passwords do not stay up.", retry_after=RETRY_AFTER) from error
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         finally:
             self._room += 1
 
-    def _with_a_process(self, work: Callable[[HashingProcess], T]) -> T:
-        process = self._idle.pop()  # as many as threads; the one that was used last is the warmest
+    def _matches(self, password: bytes, password_hash: str) -> bool:
         try:
-            return work(process)
-        finally:
-            self._idle.append(process)
+            return self._argon2.verify(password_hash, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+
+def _step_back() -> None:
+    """Let the event loop's thread go first where processors are short: a flood of logins waits for itself.
+
+    Linux keeps a niceness for each thread; elsewhere it would be that of the whole process, and is left alone.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
 
 
 def _encoded(password: str) -> bytes:

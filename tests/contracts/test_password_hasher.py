@@ -1,23 +1,19 @@
 """What every password hasher promises."""
 
 import asyncio
-import contextlib
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
-from adapters.security import hashing
 from adapters.security.passwords import Argon2Passwords
 from application.errors import HasherBusy
 from application.ports.security import PasswordHasher
 from tests.fakes.security import FakePasswords
 
-PLAIN = "a heron reads at night"
 SECRET = "Grüße aus dem Lesesaal"
 
 
@@ -131,34 +127,6 @@ async def test_unknown_user_takes_as_long(argon2_passwords: Argon2Passwords) -> 
     nobody, somebody = await seconds(None), await seconds(made)
 
     assert nobody > somebody / 3
-
-
-async def test_a_process_that_is_killed_is_replaced(argon2_passwords: Argon2Passwords) -> None:
-    """Whoever waits for it gets their answer from the next one."""
-    made = await argon2_passwords.hash(SECRET)
-    waiting = [asyncio.create_task(argon2_passwords.verify(SECRET, made)) for _ in range(6)]
-    await asyncio.sleep(0)
-    killed = [child.kill() for child in psutil.Process().children() if hashing.__name__ in child.cmdline()]
-
-    assert killed
-    assert [True] * 6 == await asyncio.gather(*waiting)
-
-
-def test_processes_end_with_their_parent() -> None:
-    """Also where it is killed: their standard input ends with it."""
-    code = f"""
-import asyncio, os, {Argon2Passwords.__module__} as passwords
-from psutil import Process
-asyncio.run(passwords.Argon2Passwords(concurrency=1).hash("{PLAIN}"))
-print(Process().children()[0].pid, flush=True)
-os.kill(os.getpid(), 9)
-"""
-    told = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
-    child = int(told.stdout)
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(child).wait(10)
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
 async def test_event_loop_stays_free(argon2_passwords: Argon2Passwords) -> None:
