@@ -17,7 +17,7 @@ from domain.ids import RoomId
 from domain.rooms import NewEvent, RoomEvent, Sender, check_client_kind, check_data
 
 MOST: Final = 128  # events in one transaction
-AT_ONCE: Final = 3  # transactions: one is made ready while others wait for the disk
+AT_ONCE: Final = 2  # transactions: one is made ready while the other waits for the disk
 
 
 @frozen(eq=False)
