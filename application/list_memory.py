@@ -12,7 +12,7 @@ from attrs import define, field
 from application.ports.cache import Cache
 from application.ports.system import Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
-from domain.access import Actor
+from domain.access import Action, Actor
 from domain.ids import WorkspaceId
 
 KEPT: Final = timedelta(seconds=2)  # for word of a change may be lost, with the process or with the cache
@@ -31,7 +31,7 @@ class ListMemory:
       collections takes the stamp away after the commit and before their own answer: nobody who can know of a change
       is shown a list from before it.
     - Word of a change that is lost makes a list old for two seconds at most.
-    - What may be read is asked as always, and is part of what a list is remembered by.
+    - Rights are asked as always; which collections may be read is part of what a list is remembered by.
     - Without the cache every list comes from the database.
     """
 
@@ -43,8 +43,14 @@ class ListMemory:
     def __attrs_post_init__(self) -> None:
         self.begin.listen(self.changed)
 
-    async def recall(self, actor: Actor, about: Sequence[object], make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The list that `about` describes, else what `make` makes of it now. What `make` raises is raised."""
+    async def recall(
+        self, actor: Actor, action: Action, about: Sequence[object], make: Callable[[], Awaitable[bytes]]
+    ) -> bytes:
+        """The list that `about` describes, else what `make` makes of it now. What `make` raises is raised.
+
+        Whoever may not do what `action` names is refused, as by the use case that nobody asks when it is remembered.
+        """
+        actor.require(action)
         if self._is_resting:
             return await make()
         stamp_key, key = _stamp_key(actor.workspace_id), _list_key(actor, about)

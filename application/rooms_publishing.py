@@ -151,6 +151,7 @@ class PublishTogether:
             one.settle(appended)
             if not appended.duplicate:
                 fresh.append(appended.event)
-        task = asyncio.create_task(self.record.tell(*fresh))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        if fresh:
+            task = asyncio.create_task(self.record.tell(*fresh))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)

@@ -163,13 +163,9 @@ class Packer:
         while self._headings and self._headings[-1][0] >= unit.level:
             self._headings.pop()
         if not self._units:
-            self._start_section()
+            self._section_start = len(self._pieces)
         self._put(unit)
         self._headings.append((unit.level, self._measure.heading(unit)))
-
-    def _start_section(self) -> None:
-        self._above = self._context()
-        self._section_start = len(self._pieces)
 
     def _context(self) -> tuple[str, ...]:
         """The headings in effect and, within a table, the names of its columns where there is room for them."""

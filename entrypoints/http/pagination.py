@@ -12,7 +12,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from application.use_cases import UseCases
-from domain.access import Actor
+from domain.access import Action, Actor
 from domain.errors import InvalidInput
 
 DEFAULT_LIMIT: Final = 50
@@ -77,8 +77,13 @@ def page_of(
 
 
 async def first_page(
-    use_cases: UseCases, actor: Actor, about: tuple[object, ...], after: object, listed: Callable[[], Awaitable[bytes]]
+    use_cases: UseCases,
+    actor: Actor,
+    action: Action,
+    about: tuple[object, ...],
+    after: object,
+    listed: Callable[[], Awaitable[bytes]],
 ) -> Response:
     """A list's first page, as it is remembered or as `listed` makes it; the pages `after` something are always made."""
-    body = await (listed() if after is not None else use_cases.lists.recall(actor, about, listed))
+    body = await (listed() if after is not None else use_cases.lists.recall(actor, action, about, listed))
     return Response(body, media_type="application/json")

@@ -10,12 +10,14 @@ from attrs import define, evolve
 from adapters.system import SystemClock, Uuid7Ids
 from application.list_memory import KEPT, PATIENCE, ListMemory
 from application.ports.document_repositories import DocumentQuery
-from domain.access import Actor
+from domain.access import Action, Actor, Scope
+from domain.errors import Forbidden
 from domain.ids import CollectionId
 from tests.application.conftest import bytes_of, member, upload
 from tests.fakes.assembly import Assembly
 from tests.fakes.cache import FakeCache
 
+READ = Action.DOCUMENT_READ
 ABOUT = ("documents", 50)
 
 
@@ -38,7 +40,7 @@ class Names:
     before_it_returns: Callable[[], Awaitable[object]] | None = None
 
     async def of(self, actor: Actor) -> bytes:
-        return await self.assembly.use_cases.lists.recall(actor, ABOUT, lambda: self.make(actor))
+        return await self.assembly.use_cases.lists.recall(actor, READ, ABOUT, lambda: self.make(actor))
 
     async def make(self, actor: Actor) -> bytes:
         self.asked += 1
@@ -52,6 +54,14 @@ class Names:
 @pytest.fixture
 def names(assembly: Assembly) -> Names:
     return Names(assembly)
+
+
+async def test_what_is_remembered_is_not_for_keys_without_the_scope(ann: Actor, names: Names) -> None:
+    """They may read the same collections, but not read."""
+    await names.of(ann)
+
+    with pytest.raises(Forbidden):
+        await names.of(evolve(ann, scopes=frozenset({Scope.CHAT})))
 
 
 async def test_the_database_is_asked_once_until_something_changes(assembly: Assembly, ann: Actor, names: Names) -> None:
@@ -74,7 +84,7 @@ async def test_workspaces_and_questions_are_remembered_apart(assembly: Assembly,
     async def ready_ones() -> bytes:
         return b"ready ones"
 
-    assert await assembly.use_cases.lists.recall(ann, (*ABOUT, "ready"), ready_ones) == b"ready ones"
+    assert await assembly.use_cases.lists.recall(ann, READ, (*ABOUT, "ready"), ready_ones) == b"ready ones"
     assert await names.of(ann) == b""
     await upload(assembly, ben, "An otter.", "otter.txt")
     assert await names.of(ann) == b""
@@ -119,9 +129,12 @@ async def test_word_that_is_lost_makes_a_list_old_for_seconds_only(ann: Actor, a
     async def make() -> bytes:
         return next(told)
 
-    assert [b"old", b"old"] == [await lists.recall(ann, ABOUT, make), await lists.recall(ann, ABOUT, make)]
+    assert [b"old", b"old"] == [
+        await lists.recall(ann, READ, ABOUT, make),
+        await lists.recall(ann, READ, ABOUT, make),
+    ]
     watch.time += KEPT
-    assert await lists.recall(ann, ABOUT, make) == b"new"
+    assert await lists.recall(ann, READ, ABOUT, make) == b"new"
     assert timedelta(seconds=2) >= KEPT
 
 
@@ -158,6 +171,6 @@ async def test_a_cache_that_hangs_is_waited_for_once(ann: Actor, assembly: Assem
         return b"made"
 
     async with asyncio.timeout(PATIENCE * 5):
-        assert {b"made"} == {await lists.recall(ann, ABOUT, make) for _ in range(20)}
+        assert {b"made"} == {await lists.recall(ann, READ, ABOUT, make) for _ in range(20)}
         await lists.changed(ann.workspace_id)
     assert cache.asked == 1
