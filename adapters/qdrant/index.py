@@ -177,9 +177,7 @@ class QdrantIndex:
         if request is None:
             return []
         async with vectors_errors("searching", within=self._deadlines.search):
-            answer = await self._client.query_points(
-                self._collection, limit=query.limit, with_payload=[filters.DOCUMENT], **request
-            )
+            answer = await self._client.query_points(self._collection, limit=query.limit, with_payload=False, **request)
         return [hit(found) for found in answer.points]
 
     def _request(self, query: VectorQuery, condition: models.Filter) -> dict[str, Any] | None:

@@ -50,13 +50,8 @@ def description(
 
 
 def hit(found: models.ScoredPoint) -> VectorHit:
-    """A point that was found, asked for with its document."""
-    payload = found.payload or {}
-    return VectorHit(
-        chunk_id=ChunkId(UUID(str(found.id))),
-        document_id=DocumentId(UUID(payload[filters.DOCUMENT])),
-        score=found.score,
-    )
+    """A point that was found."""
+    return VectorHit(chunk_id=ChunkId(UUID(str(found.id))), score=found.score)
 
 
 def revision(edition: str, chunks: int) -> IndexedRevision:
