@@ -19,6 +19,7 @@ ANSWERS = {
     "/continue": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "/cut": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello",
     "/nothing": b"",
+    "/more": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 408 Too late\r\nContent-Length: 0\r\n\r\n",
     "/garbage": b"what?\r\n\r\n",
 }
 CLOSING = {"/until-the-end", "/closes", "/cut", "/nothing", "/garbage"}
@@ -35,7 +36,8 @@ async def server() -> AsyncIterator[tuple[httpx.AsyncClient, list[int], list[byt
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).lower():
                 length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-                bodies.append(await reader.readexactly(length))
+                chunked = b"transfer-encoding: chunked" in head
+                bodies.append(await (reader.readuntil(b"\r\n0\r\n\r\n") if chunked else reader.readexactly(length)))
                 path = head.split()[1].decode()
                 if path == "/silent":
                     await reader.read()
@@ -90,6 +92,39 @@ async def test_a_server_that_says_nothing() -> None:
         await client.get("/length")
 
         assert len(connections) == 2
+
+
+async def test_more_than_was_asked_for() -> None:
+    """The answer is read, and what came behind it is not taken for the next one's."""
+    async with server() as (client, connections, _):
+        assert (await client.get("/more")).text == "hello"
+        assert (await client.get("/chunks")).text == "hello"
+
+        assert len(connections) == 2
+
+
+async def test_all_connections_in_use() -> None:
+    """Who waits for one too long is told so; afterwards there is one again."""
+    async with server() as (client, _, _):
+        taken = [asyncio.create_task(client.get("/silent", timeout=0.3)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get("/length", timeout=httpx.Timeout(10, pool=0.05))
+        await asyncio.gather(*taken, return_exceptions=True)
+
+        assert (await client.get("/length")).text == "hello"
+
+
+async def test_a_body_of_unknown_length() -> None:
+    """It is sent, by httpx's own transport."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"hel"
+        yield b"lo"
+
+    async with server() as (client, _, bodies):
+        assert (await client.post("/length", content=pieces(), timeout=1)).text == "hello"
+        assert bodies == [b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"]
 
 
 async def test_many_at_once() -> None:
