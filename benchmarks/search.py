@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from adapters.embedded.supervisor import Supervisor
+from adapters.plain_http import PlainTransport
 from application.ports.document_repositories import DocumentQuery
 from benchmarks.made_up import WORDS_PER_CHUNK, documents, text
 from domain.access import Actor
@@ -199,9 +200,8 @@ async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: i
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{sock.getsockname()[1]}",
             headers={"Authorization": f"Bearer {bearer}"},
-            limits=httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=60),
+            transport=PlainTransport(keepalive=60, max_connections=IN_FLIGHT),
             timeout=30,
-            trust_env=False,
         ) as client,
     ):
         await children.start(api_child(host.settings, sock, name="api-1", folder=host.settings.data_dir))
