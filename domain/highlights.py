@@ -33,6 +33,8 @@ _ENDINGS: Final = tuple(_SUFFIXES.split())  # of English words, the longest firs
 _SHORTEST_STEM: Final = 3
 _SHORTEST_PREFIX: Final = 4
 _LONGEST_WORD: Final = 64  # of what is compared; nobody's word is longer
+_REST: Final = re.compile("[a-z0-9]*")  # of a word in lower case ASCII
+_FEW_HEADS: Final = 32  # that a text is searched for one by one; with more of them it is quicker to look at each word
 
 
 def highlights(text: str, query: str) -> tuple[tuple[int, int], ...]:
@@ -69,19 +71,13 @@ class _Terms:
         words = told or ({*words} if not self._pairs and not self._singles else set())
         self._stems = {stem(word) for word in words}
         self._heads = {stem_[:_SHORTEST_STEM] for stem_ in self._stems}  # stems and prefixes keep so much of a word
-        ascii_heads = sorted(filter(str.isascii, self._heads))
-        # in plain English text most words are passed over without a look
-        self._candidates = re.compile(
-            rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, ascii_heads))})[A-Za-z0-9]*" if ascii_heads else r"(?!)",
-            re.IGNORECASE,
-        )
         self._prefixes = {word for word in words if len(word) >= _SHORTEST_PREFIX}
         self._lengths = sorted({len(word) for word in self._prefixes if len(word) <= _LONGEST_WORD})
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """Ranges in ascending order of their starts."""
-        if text.isascii():
-            yield from (match.span() for match in self._candidates.finditer(text) if self._means(match.group()))
+        if text.isascii() and len(self._heads) <= _FEW_HEADS:
+            yield from self._in_plain(text.lower())
             return
         for match in _WORDS.finditer(text):
             if match.group("run") is None:
@@ -89,6 +85,19 @@ class _Terms:
                     yield match.span()
             else:
                 yield from self._in_run(match.group(), match.start())
+
+    def _in_plain(self, text: str) -> list[tuple[int, int]]:
+        """In ASCII: only where a head stands a word is looked at, which is nearly nowhere."""
+        found: set[tuple[int, int]] = set()
+        for head in self._heads:
+            at = text.find(head)
+            while at >= 0:
+                if at == 0 or not text[at - 1].isalnum():
+                    rest = _REST.match(text, at)
+                    if rest is not None and self._means(rest.group()):
+                        found.add(rest.span())
+                at = text.find(head, at + 1)
+        return sorted(found)
 
     def _means(self, word: str) -> bool:
         folded = word.lower() if word.isascii() else fold(word)
