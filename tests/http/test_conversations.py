@@ -1,9 +1,11 @@
 """Conversations as trees of messages: changed, searched, kept and thrown away."""
 
 import asyncio
+import re
 
 import pytest
 
+from application.errors import ModelUnavailable
 from tests.fakes.assembly import Assembly
 from tests.fakes.models import Pause, stop, text
 from tests.http.checker import events
@@ -120,13 +122,36 @@ async def test_a_conversation_is_exported_with_its_citations(ada: Member, assemb
     assert markdown.headers["content-type"].startswith("text/markdown")
     assert markdown.text.startswith("# What is the notice period?\n")
     assert "## Answer" in markdown.text
-    assert markdown.text.count(f"[^{answer['citations'][0]['chunk_id'][:8]}-1]") == 2
+    assert markdown.text.count("[^1]") == 2
     assert "three months" in markdown.text
     assert told.json()["messages"][1] == answer
     assert told.json()["conversation"] == (await ada.call("GET", talk)).json()
     assert (await ada.call("GET", f"{talk}/export", params={"format": "pdf"})).status_code == 422
     await ada.call("DELETE", f"documents/{document['id']}")
     assert document["title"] not in (await ada.call("GET", f"{talk}/export")).text.replace(answer["content"], "")
+
+
+async def test_an_exported_talk_reads_as_it_went(ada: Member, assembly: Assembly, talk: str) -> None:
+    """Each note is defined once in the whole document, branches say what they follow, failures say why."""
+    await ready_document(assembly, ada, TEXT)
+    first = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+    await ada.call("POST", f"{talk}/messages", json={"content": "Who may give notice?"})
+    branch = {"content": "What is the notice period again?", "parent_id": first["id"]}
+    await ada.call("POST", f"{talk}/messages", json=branch)
+    assembly.model.script(ModelUnavailable("It is overloaded."))
+    await ada.call("POST", f"{talk}/messages", json={"content": "Once more?"})
+
+    exported = (await ada.call("GET", f"{talk}/export")).text
+
+    notes = re.findall(r"^\[\^(\d+)\]: ", exported, re.MULTILINE)
+    cited = sum(len(item["citations"]) for item in (await ada.call("GET", f"{talk}/messages")).json()["items"])
+    assert notes == [str(number) for number in range(1, cited + 1)]
+    assert cited >= 2
+    assert all(exported.count(f"[^{number}]") == 2 for number in notes)
+    begun = " ".join(first["content"].split())[:20]
+    assert re.findall(r"UTC, after “(.*)”\*", exported)[0].startswith(begun)
+    assert "## Answer (failed)" in exported
+    assert "> It is overloaded." in exported
 
 
 async def test_search_in_ones_own_conversations(ada: Member, bob: Member, assembly: Assembly) -> None:
