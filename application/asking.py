@@ -142,9 +142,6 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
-            titled = conversation.titled_after(content, now)
-            if titled is not conversation:
-                await work.conversations.save(titled)
             order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
@@ -155,6 +152,9 @@ class PostMessage:
                 filters=filters or SearchFilters(),
             )
             async with self.begin_answer.ordered(work, order, asked_as=client_msg_id or question.id) as begun:
+                titled = conversation.titled_after(content, now)
+                if titled is not conversation:
+                    await work.conversations.save(titled)
                 await work.commit(Asked(question=question, answer=order.answer))
         return await self.begin_answer.start(order, begun)
 
