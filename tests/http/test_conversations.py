@@ -95,6 +95,51 @@ async def test_an_edited_question_begins_a_branch(ada: Member, assembly: Assembl
     assert [item["content"] for item in items if item["parent_id"] == first["id"]] == ["Two?", "Two, but better?"]
 
 
+async def test_the_first_question_is_edited_too(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:
+    """An edited question follows what the first version follows: nothing, where that began the talk."""
+    for words in ("First.", "Second.", "Edited.", "Better."):
+        assembly.model.script(text(words), stop())
+    first = (await ada.call("POST", f"{talk}/messages", json={"content": "One?"})).json()
+    second = (await ada.call("POST", f"{talk}/messages", json={"content": "Two?"})).json()
+    url = f"{talk}/messages"
+
+    edited = await ada.call("POST", url, json={"content": "One, but better?", "edits": first["parent_id"]})
+    better = await ada.call("POST", url, json={"content": "Two, but better?", "edits": second["parent_id"]})
+
+    asked = {item["id"]: item for item in (await ada.call("GET", url)).json()["items"]}
+    assert asked[edited.json()["parent_id"]]["parent_id"] is None
+    assert asked[better.json()["parent_id"]]["parent_id"] == first["id"]
+    assert [[turn.text for turn in request.history] for request in assembly.model.requests[2:]] == [
+        [],
+        ["One?", "First."],
+    ]
+    wrong = {"content": "Three?", "edits": first["id"]}
+    assert (await ada.call("POST", url, json=wrong)).json()["code"] == "not_a_question"
+    both = {"content": "Three?", "edits": first["parent_id"], "parent_id": first["id"]}
+    assert (await ada.call("POST", url, json=both)).status_code == 422
+    elsewhere = (await ada.call("POST", "conversations", json={})).json()["id"]
+    strange = await ada.call(
+        "POST", f"conversations/{elsewhere}/messages", json={"content": "One?", "edits": first["parent_id"]}
+    )
+    assert strange.status_code == 404
+
+
+async def test_another_answer_may_read_something_else(ada: Member, assembly: Assembly, talk: str) -> None:
+    """Filters and whether documents are searched are chosen anew, as for a question."""
+    document = await ready_document(assembly, ada, TEXT)
+    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+    url = f"messages/{answer['id']}/regenerate"
+
+    plain = await ada.call("POST", url, json={"use_knowledge": False})
+    other = await ada.call("POST", url, json={"filters": {"tags": ["no such tag"]}})
+    same = await ada.call("POST", url, json={"filters": {"document_ids": [document["id"]]}})
+
+    given = [[one.passage.document.id for one in request.sources] for request in assembly.model.requests[1:]]
+    assert [plain.status_code, other.status_code, same.status_code] == [201] * 3
+    assert [[], []] == given[:2]
+    assert {str(one) for one in given[2]} == {document["id"]}
+
+
 async def test_what_people_think_of_answers(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:
     """The newest rating counts; questions and other people's answers are not rated."""
     answer = (await ada.call("POST", f"{talk}/messages", json={"content": "Hello?"})).json()
