@@ -3,9 +3,11 @@
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import field, frozen
 
@@ -14,6 +16,9 @@ from adapters.embedded.errors import EngineFailed, hint_for
 from adapters.embedded.supervisor import ChildSpec
 
 KEY_VARIABLE = "READINGROOM_ENGINE_KEY"
+# Memory of the model in large pages: a pass reads all of its weights, and a tenth of it was looking up where they are.
+# The C library of Linux alone knows the name, others pass it over; who set something there is left alone.
+_LARGE_PAGES = {} if "GLIBC_TUNABLES" in os.environ else {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 _LAYER = (__package__ or "").rpartition(".")[0]  # whatever the adapters are called where this is installed
 
 
@@ -65,6 +70,7 @@ def embedding(
         ready_path=None,
         log=log,
         key=key,
+        env=_LARGE_PAGES,
     )
 
 
@@ -83,13 +89,20 @@ def _python_path() -> str:
 
 
 def _prepare(
-    name: str, command: tuple[str, ...], options: tuple[str, ...], *, ready_path: str | None, log: Path, key: str
+    name: str,
+    command: tuple[str, ...],
+    options: tuple[str, ...],
+    *,
+    ready_path: str | None,
+    log: Path,
+    key: str,
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> PreparedServer:
     port = sockets.free_port()
     spec = ChildSpec(
         name=name,
         argv=(*command, *options, "--host", sockets.LOOPBACK, "--port", str(port)),
-        env={KEY_VARIABLE: key, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()},
+        env={KEY_VARIABLE: key, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path(), **env},
         log=log,
         ready=lambda: _answers(port, ready_path, key),
         start_timeout=180.0,

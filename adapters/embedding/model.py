@@ -6,7 +6,7 @@ Importing this module imports no torch; loading a model does, which takes some s
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ from application.errors import EmbedderUnavailable
 
 if TYPE_CHECKING:
     import torch
+
+    _Form = Callable[[Sequence["Tokens"]], torch.Tensor]  # one way to compute a model: an embedding of each text
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +55,14 @@ class SentenceTransformerModel:
         folder = find_model(name_or_path)
         self.name = folder.name
         self.dimensions = folder.dimensions
-        self._model = _load(folder, threads)
-        self._tokenizer = self._model.tokenizer
+        model = _load(folder, threads)
+        self._tokenizer = model.tokenizer
         self._tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
-        self._device: torch.device = self._model.device
-        self.max_tokens = int(self._model.max_seq_length or min(self._tokenizer.model_max_length, _MAX_TOKENS))
-        self._prompts = {"query": self._prompt("query"), "passage": self._prompt("document", "passage")}
-        self.dtype = self._choose(dtype)
+        self._device: torch.device = model.device
+        self.max_tokens = int(model.max_seq_length or min(self._tokenizer.model_max_length, _MAX_TOKENS))
+        self._prompts = {"query": _prompt(model, "query"), "passage": _prompt(model, "document", "passage")}
+        self._form = self._padded(model)
+        self.dtype = self._choose(model, dtype)
 
     def tokenise(self, texts: Sequence[str], kind: Kind = "passage") -> list[list[int]]:
         """The ids that the model will read, with its prompt for this kind of text where it has one."""
@@ -69,50 +72,57 @@ class SentenceTransformerModel:
         return ids
 
     def encode(self, tokens: Sequence[Tokens]) -> Vectors:
-        """One forward pass over all of them, padded to the longest."""
+        """One forward pass over all of them; the nearer they are in length, the better."""
         import torch
 
         if not tokens:
             return np.empty((0, self.dimensions), np.float32)
         with torch.inference_mode():
-            features = self._tokenizer.pad({"input_ids": list(tokens)}, return_tensors="pt").to(self._device)
-            pooled = self._model(dict(features))["sentence_embedding"].float()
+            pooled = self._form(tokens).float()
             vectors: Vectors = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
         return vectors
 
-    def _prompt(self, *names: str) -> str:
-        prompts: dict[str, str] = self._model.prompts or {}
-        return next((prompts[name] for name in names if prompts.get(name)), "")
+    def _padded(self, model: Any) -> "_Form":
+        """The form of a whole model of sentence-transformers, which reads texts padded to the longest."""
 
-    def _choose(self, dtype: Dtype) -> str:
+        def embed(tokens: Sequence[Tokens]) -> "torch.Tensor":
+            features = self._tokenizer.pad({"input_ids": list(tokens)}, return_tensors="pt").to(self._device)
+            pooled: torch.Tensor = model(dict(features))["sentence_embedding"]
+            return pooled
+
+        return embed
+
+    def _copied(self, model: Any, dtype: "torch.dtype") -> "_Form":
+        return self._padded(copy.deepcopy(model).to(dtype))
+
+    def _choose(self, plain: Any, dtype: Dtype) -> str:
         """Keep the fastest form of the model that is near enough to the plain one, and say its type."""
         import torch
 
         from adapters.embedding.packed import packed
 
-        plain, tokens = self._model, self.tokenise(_PROBES)
+        tokens = self.tokenise(_PROBES)
         exact, seconds = self._probe(tokens)
-        chosen, kept = "float32", plain
-        for tried, lay_out in (("float32", packed), ("bfloat16", packed), ("bfloat16", _copied)):
+        chosen, kept = "float32", self._form
+        for tried, is_packed in (("float32", True), ("bfloat16", True), ("bfloat16", False)):
             if dtype not in {"auto", tried} or chosen == tried == "bfloat16":
                 continue
             try:
-                form = lay_out(plain, getattr(torch, tried))
+                form = (packed if is_packed else self._copied)(plain, getattr(torch, tried))
                 if form is None:
                     continue
-                self._model = form
+                self._form = form
                 vectors, spent = self._probe(tokens)
             except (AttributeError, RuntimeError) as error:  # nothing that this build or this processor can do
-                log.warning("form_not_usable", dtype=tried, packed=lay_out is packed, reason=type(error).__name__)
+                log.warning("form_not_usable", dtype=tried, packed=is_packed, reason=type(error).__name__)
                 continue
             cosine, gain = float((exact * vectors).sum(axis=1).min()), seconds / spent
-            is_packed = lay_out is packed
             log.info("form_probed", dtype=tried, packed=is_packed, gain=round(gain, 2), cosine=round(cosine, 5))
             asked_for = tried == dtype == "bfloat16"
-            near = cosine >= MIN_COSINE or (asked_for and lay_out is _copied)
+            near = cosine >= MIN_COSINE or (asked_for and not is_packed)
             if near and (asked_for or gain >= (_MIN_GAIN if tried != chosen else 1.0)):
                 chosen, kept, seconds = tried, form, spent
-        self._model = kept
+        self._form = kept
         return chosen
 
     def _probe(self, tokens: list[list[int]]) -> tuple[Vectors, float]:
@@ -130,8 +140,9 @@ class SentenceTransformerModel:
         return vectors, min(seconds)
 
 
-def _copied(model: Any, dtype: "torch.dtype") -> Any:
-    return copy.deepcopy(model).to(dtype)
+def _prompt(model: Any, *names: str) -> str:
+    prompts: dict[str, str] = model.prompts or {}
+    return next((prompts[name] for name in names if prompts.get(name)), "")
 
 
 def _load(folder: ModelFolder, threads: int) -> Any:

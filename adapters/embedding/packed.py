@@ -2,37 +2,44 @@
 
 A question is a dozen tokens: too few for torch's own pass, which lays out each weight anew and goes through ten
 layers of Python for each product, to spend its time on multiplying. Here weights are laid out once, query, key and
-value are one product, and GELU is part of its product.
+value are one product, GELU and the sum with what came in are part of theirs, and no text is padded: the rows of all
+texts stand below each other, and only attention knows where one ends.
 """
 
 import copy
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
-Features = dict[str, Tensor]  # as sentence-transformers hands them on
 _After = tuple[str, list[Any], str]  # operation, its numbers, its algorithm
 _NOTHING_AFTER: Final[_After] = ("none", [], "")
 _GELU_AFTER: Final[_After] = ("gelu", [], "none")  # the exact one
+_Group = tuple[slice, int]  # rows of neighbouring texts of one length, and how many texts these are
 
 
 class _Linear:
     """`x W + b`, and what comes after."""
 
-    def __init__(self, *layers: nn.Linear, dtype: torch.dtype, after: _After) -> None:
+    def __init__(self, *layers: nn.Linear, dtype: torch.dtype, after: _After = _NOTHING_AFTER) -> None:
         weight = torch.cat([layer.weight for layer in layers])
         self._bias = torch.cat([layer.bias for layer in layers]).to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype))  # noqa: SLF001 as torch's own compiler uses it
         self._after = after
+        self._alone = torch.ops.mkldnn._linear_pointwise.default  # noqa: SLF001 as above
+        self._summed = torch.ops.mkldnn._linear_pointwise.binary  # noqa: SLF001 as above
 
     def __call__(self, rows: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 as above
-            rows, self._weight, self._bias, *self._after
-        )
+        product: Tensor = self._alone(rows, self._weight, self._bias, *self._after)
+        return product
+
+    def plus(self, rows: Tensor, others: Tensor) -> Tensor:
+        """`x W + b + others`."""
+        product: Tensor = self._summed(rows, others, self._weight, self._bias, "add")
         return product
 
 
@@ -44,7 +51,7 @@ class _Norm:
         self._shape, self._epsilon = layer.normalized_shape, layer.eps
 
     def __call__(self, rows: Tensor) -> Tensor:
-        return functional.layer_norm(rows, self._shape, self._weight, self._bias, self._epsilon)
+        return torch.layer_norm(rows, self._shape, self._weight, self._bias, self._epsilon)
 
 
 class _Layer:
@@ -53,25 +60,30 @@ class _Layer:
     def __init__(self, layer: Any, dtype: torch.dtype) -> None:
         attention = layer.attention.self
         self._heads = attention.num_attention_heads
-        self._attended = _Linear(attention.query, attention.key, attention.value, dtype=dtype, after=_NOTHING_AFTER)
-        self._out = _Linear(layer.attention.output.dense, dtype=dtype, after=_NOTHING_AFTER)
+        self._attended = _Linear(attention.query, attention.key, attention.value, dtype=dtype)
+        self._out = _Linear(layer.attention.output.dense, dtype=dtype)
         self._out_norm = _Norm(layer.attention.output.LayerNorm, dtype)
         self._wider = _Linear(layer.intermediate.dense, dtype=dtype, after=_GELU_AFTER)
-        self._narrower = _Linear(layer.output.dense, dtype=dtype, after=_NOTHING_AFTER)
+        self._narrower = _Linear(layer.output.dense, dtype=dtype)
         self._norm = _Norm(layer.output.LayerNorm, dtype)
 
-    def __call__(self, rows: Tensor, texts: int, mask: Tensor | None) -> Tensor:
-        """`rows`: (texts * tokens, width); `mask`: (texts, 1, 1, tokens), true where there is a token."""
-        count, width = rows.shape
-        parts = self._attended(rows).view(texts, count // texts, 3, self._heads, width // self._heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind()
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        rows = self._out_norm(self._out(found.transpose(1, 2).reshape(count, width)) + rows)
-        return self._norm(self._narrower(self._wider(rows)) + rows)
+    def __call__(self, rows: Tensor, groups: Sequence[_Group]) -> Tensor:
+        """`rows`: (tokens of all texts, width)."""
+        parts = self._attended(rows).float()
+        found = [self._attend(parts[where], texts) for where, texts in groups]
+        rows = self._out_norm(self._out.plus(torch.cat(found).to(rows.dtype), rows))
+        return self._norm(self._narrower.plus(self._wider(rows), rows))
+
+    def _attend(self, parts: Tensor, texts: int) -> Tensor:
+        count, width = parts.shape[0], parts.shape[1] // 3
+        split = parts.view(texts, count // texts, 3, self._heads, width // self._heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind()
+        found = functional.scaled_dot_product_attention(query, key, value)
+        return found.transpose(1, 2).reshape(count, width)
 
 
 class _Bert:
-    """In the place of sentence-transformers' own module for the encoder: ids in, an embedding of each token out."""
+    """Ids of texts in, rows of all their tokens out."""
 
     def __init__(self, bert: Any, dtype: torch.dtype) -> None:
         given = bert.embeddings
@@ -81,28 +93,68 @@ class _Bert:
         self._norm = _Norm(given.LayerNorm, dtype)
         self._layers = [_Layer(layer, dtype) for layer in bert.encoder.layer]
 
-    def __call__(self, features: Features) -> Features:
-        """With ``token_embeddings`` added: (texts, tokens, width)."""
-        ids, held = features["input_ids"], features["attention_mask"].bool()
-        texts, tokens = ids.shape
-        rows = self._norm(functional.embedding(ids, self._words) + self._places[:tokens]).flatten(0, 1)
-        mask = None if bool(held.all()) else held[:, None, None, :]
+    def __call__(self, tokens: Sequence[Sequence[int]], groups: Sequence[_Group]) -> Tensor:
+        words = self._words[torch.tensor([token for ids in tokens for token in ids])]
+        places = [self._places[: len(ids)] for ids in tokens]
+        rows = self._norm(words + (places[0] if len(places) == 1 else torch.cat(places)))
         for layer in self._layers:
-            rows = layer(rows, texts, mask)
-        return features | {"token_embeddings": rows.unflatten(0, (texts, tokens))}
+            rows = layer(rows, groups)
+        return rows
 
 
-def packed(model: Any, dtype: torch.dtype) -> Callable[[Features], Features] | None:
-    """A sentence-transformers model whose encoder computes so; None where it is no BERT on a processor.
+class _Pool:
+    """From rows of tokens to an embedding of each text, by what stands behind the encoder."""
 
-    What stands behind the encoder (pooling, further layers) is as it was.
+    def __init__(self, parts: Sequence[Any], dtype: torch.dtype) -> None:
+        names = [type(part).__name__ for part in parts]
+        # whoever embeds makes vectors of unit length anyway
+        is_usual = names in (["Pooling"], ["Pooling", "Normalize"])
+        self._is_mean = is_usual and parts[0].pooling_mode in {"mean", ("mean",)}
+        self._parts = [copy.deepcopy(part).to(dtype) for part in parts]
+
+    def __call__(self, rows: Tensor, lengths: Sequence[int], groups: Sequence[_Group]) -> Tensor:
+        if self._is_mean:
+            means = [rows[where].view(texts, -1, rows.shape[1]).mean(1, dtype=torch.float32) for where, texts in groups]
+            return torch.cat(means)
+        texts = rows.split(lengths)
+        held = [torch.ones(length, dtype=torch.int64) for length in lengths]
+        features = {
+            "token_embeddings": pad_sequence(texts, batch_first=True),
+            "attention_mask": pad_sequence(held, batch_first=True),
+        }
+        for part in self._parts:
+            features = part(features)
+        return features["sentence_embedding"]
+
+
+def packed(model: Any, dtype: torch.dtype) -> Callable[[Sequence[Sequence[int]]], Tensor] | None:
+    """From ids of texts to an embedding of each, as the sentence-transformers model `model` gives it.
+
+    None where its encoder is no BERT on a processor. What stands behind the encoder (pooling, further layers) is as
+    it was.
     """
     encoder: Any = getattr(model[0], "model", None)
     if type(encoder).__name__ != "BertModel" or model.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return None
     if encoder.config.is_decoder or encoder.config.hidden_act != "gelu":
         return None
-    behind = [copy.deepcopy(part).to(dtype) for part in [*model][1:]]
     with torch.no_grad():
-        parts = [_Bert(encoder, dtype), *behind]
-    return lambda features: reduce(lambda given, part: part(given), parts, features)
+        bert, pool = _Bert(encoder, dtype), _Pool([*model][1:], dtype)
+
+    def embed(tokens: Sequence[Sequence[int]]) -> Tensor:
+        lengths = [len(ids) for ids in tokens]
+        groups = _groups(lengths)
+        return pool(bert(tokens, groups), lengths, groups)
+
+    return embed
+
+
+def _groups(lengths: Sequence[int]) -> list[_Group]:
+    """Neighbours of one length are attended to together."""
+    groups: list[_Group] = []
+    start = 0
+    for length, alike in groupby(lengths):
+        texts = len(list(alike))
+        groups.append((slice(start, start + length * texts), texts))
+        start += length * texts
+    return groups

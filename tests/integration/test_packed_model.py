@@ -43,13 +43,33 @@ def test_vectors_are_those_of_the_plain_model(folder: Path, model: SentenceTrans
     exact = plain(folder, tokens)
     form = packed(bare(folder), getattr(torch, name))
     assert form is not None
-    model._model = form
+    model._form = form
 
     together, alone = model.encode(tokens), np.vstack([model.encode([each]) for each in tokens])
 
     least = 0.99999 if name == "float32" else MIN_COSINE
     assert (together * exact).sum(axis=1).min() > least
     assert (alone * exact).sum(axis=1).min() > least
+
+
+@pytest.mark.parametrize("mode", ["mean", "cls", "max"])
+def test_whatever_stands_behind_the_encoder(folder: Path, model: SentenceTransformerModel, mode: str) -> None:
+    """Pooled from rows without padding, or by sentence-transformers' own modules: the same, neighbours or not."""
+    import torch
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+
+    from adapters.embedding.packed import packed
+
+    theirs = bare(folder)
+    theirs[1] = Pooling(theirs[1].embedding_dimension, pooling_mode=mode)
+    theirs.append(Normalize())
+    texts = ["a b", "c d", *TEXTS, "e f"]
+    exact = theirs.encode(texts, normalize_embeddings=True)
+    form = packed(theirs, torch.float32)
+    assert form is not None
+    model._form = form
+
+    assert (model.encode(model.tokenise(texts)) * exact).sum(axis=1).min() > 0.99999
 
 
 def test_what_is_no_bert_is_left_as_it_is(folder: Path) -> None:
@@ -87,7 +107,8 @@ def test_a_processor_that_cannot_keeps_the_plain_form(folder: Path, monkeypatch:
     monkeypatch.setattr(packed._Linear, "__call__", cannot)
     chosen = SentenceTransformerModel(str(folder), dtype="float32")
 
-    assert isinstance(chosen._model, torch.nn.Module)
+    assert packed.packed(bare(folder), torch.float32) is not None
+    assert chosen.dtype == "float32"
     assert chosen.encode(chosen.tokenise(TEXTS)).shape == (len(TEXTS), chosen.dimensions)
 
 
