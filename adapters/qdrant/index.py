@@ -273,22 +273,22 @@ def _fused(
 ) -> dict[str, Any]:
     """Both halves, each brought to one scale by the distribution of its own scores (DBSF), then summed by weight.
 
-    DBSF takes no weights, so each half is "fused" alone and a formula adds them; a half that did not find a
-    passage adds nothing.
+    DBSF takes no weights. Where they are not the same, each half is "fused" alone and a formula adds them, which takes
+    the engine a fifth longer; a half that did not find a passage adds nothing either way.
     """
     halves = [
-        models.Prefetch(
-            query=models.FusionQuery(fusion=models.Fusion.DBSF),
-            prefetch=[models.Prefetch(query=query, using=using, filter=condition, limit=candidates, params=params)],
-            limit=candidates,
-        )
+        models.Prefetch(query=query, using=using, filter=condition, limit=candidates, params=params)
         for query, using, params in ((list(dense), DENSE, None), (sparse, SPARSE, _rarity_within(condition)))
     ]
+    by_distribution = models.FusionQuery(fusion=models.Fusion.DBSF)
+    if weight == 1:
+        return {"prefetch": halves, "query": by_distribution}
     weighted = models.MultExpression(mult=[weight, "$score[0]"])
     formula = models.FormulaQuery(
         formula=models.SumExpression(sum=[weighted, "$score[1]"]), defaults={"$score[0]": 0.0, "$score[1]": 0.0}
     )
-    return {"prefetch": halves, "query": formula}
+    alone = [models.Prefetch(query=by_distribution, prefetch=[half], limit=candidates) for half in halves]
+    return {"prefetch": alone, "query": formula}
 
 
 def _rarity_within(condition: models.Filter) -> models.SearchParams:

@@ -317,8 +317,12 @@ async def test_keyword_needs_a_word(index: VectorIndex, workspace: WorkspaceId) 
     assert await index.search(workspace, ask("", mode=SearchMode.KEYWORD, angle=None)) == []
 
 
-async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId) -> None:
-    """A passage that only one half finds is found; one that both find is first; none comes twice."""
+@pytest.mark.parametrize("language", ["en", "fr", None])
+async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId, language: str | None) -> None:
+    """A passage that only one half finds is found; one that both find is first; none comes twice.
+
+    Whether the model speaks the question's language, does not, or nobody can tell.
+    """
     both, worded, alike = new_document(), new_document(), new_document()
     far = [chunk(new_document(), "of no use", dense=direction(1.5 + place / 50)) for place in range(10)]
     await index.upsert(
@@ -331,7 +335,9 @@ async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId
         ],
     )
 
-    hits = await index.search(workspace, ask("what do pelicans eat", mode=SearchMode.HYBRID, limit=20))
+    hits = await index.search(
+        workspace, ask("how do pelicans feed", mode=SearchMode.HYBRID, limit=20, language=language)
+    )
 
     found = [hit.chunk_id for hit in hits]
     assert sole(both) == found[0]
