@@ -15,9 +15,20 @@ from starlette.routing import Route
 from adapters.embedded import qdrant_queries as queries
 from adapters.embedded import qdrant_translate as translate
 from adapters.embedded.qdrant_collection import Collection, engine_errors
-from adapters.embedded.qdrant_http import PROBES, Handler, KeyRequired, answer, body_of, failure, json_response, read
+from adapters.embedded.qdrant_http import (
+    PROBES,
+    Handler,
+    KeyRequired,
+    Shortcut,
+    answer,
+    body_of,
+    failure,
+    json_response,
+    read,
+)
 from adapters.embedded.qdrant_shards import Shards
 from adapters.embedded.qdrant_updates import Change
+from adapters.embedded.qdrant_usual import search_of
 
 VERSION = "1.20.0"  # of the REST API whose models are used
 FLUSH_SECONDS = 2.0  # after which written segments reach the disk
@@ -123,7 +134,7 @@ class _Api:
         return {"hits": [{"value": hit.value, "count": hit.count} for hit in found.hits]}
 
     async def query(self, request: Request) -> Any:
-        asked = queries.query_request(await read(request, models.QueryRequest))
+        asked = search_of(await body_of(request))
         with engine_errors():
             found = self._collection(request).shard.query(asked)
         return {"points": [translate.scored(each) for each in found]}
@@ -176,9 +187,7 @@ def application(shards: Shards, key: str) -> Any:
     async def probe(_: Request) -> Response:
         return Response("all shards are ready", media_type="text/plain")
 
-    async def refused(request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException) and error.status_code not in {404, 405}:
-            return failure(error.status_code, error.detail)
+    async def refused(request: Request, _: Exception) -> Response:
         return failure(404, f"{request.method} {request.url.path} is not supported by the embedded engine")
 
     one = "/collections/{name}"
@@ -207,9 +216,7 @@ def application(shards: Shards, key: str) -> Any:
         ("POST", f"{one}/points/query/batch", api.query_batch),
         ("POST", f"{one}/facet", api.facet),
     ]
-    # the most frequent request is looked up first
-    table.sort(key=lambda row: row[2] != api.query)
     routes = [Route(path, answer(handler), methods=[method]) for method, path, handler in table]
     routes += [Route("/", root), *(Route(path, probe) for path in sorted(PROBES))]
     app = Starlette(routes=routes, exception_handlers={HTTPException: refused})
-    return KeyRequired(app, key)
+    return KeyRequired(Shortcut(app, "/points/query", answer(api.query)), key)

@@ -1,6 +1,7 @@
 """How the embedded Qdrant server reads requests and answers them: JSON as Qdrant writes it, errors and the key."""
 
 import hmac
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,6 +46,8 @@ def answer(handler: Handler) -> Handler:
             result = await handler(request)
         except Unsupported as error:
             return failure(400, str(error), began)
+        except OverflowError as error:
+            return failure(400, f"Format error in JSON body: {error}", began)
         except NoCollection as error:
             return failure(404, str(error), began)
         except EngineFailed as error:
@@ -52,13 +55,15 @@ def answer(handler: Handler) -> Handler:
             return failure(status, str(error), began)
         except OSError as error:
             return failure(507, f"the folder cannot be written: {error.strerror}", began)
+        except HTTPException as error:
+            return failure(error.status_code, error.detail, began)
         return json_response({"time": time.perf_counter() - began, "status": "ok", "result": result})
 
     return endpoint
 
 
 def _check_parameters(request: Request) -> None:
-    if unknown := set(request.query_params) - _KNOWN_PARAMETERS:
+    if request.scope["query_string"] and (unknown := set(request.query_params) - _KNOWN_PARAMETERS):
         raise Unsupported(f"query parameter `{min(unknown)}` is not supported by the embedded engine")
 
 
@@ -88,3 +93,20 @@ class KeyRequired:
                 await failure(401, "Must provide an API key")(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+class Shortcut:
+    """Past the framework's layers to the one route of a collection that every search asks for."""
+
+    def __init__(self, app: Any, ending: str, endpoint: Handler) -> None:
+        self._app, self._endpoint = app, endpoint
+        self._path = re.compile(f"/collections/(?P<name>[^/]+){re.escape(ending)}")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve it, or hand it on."""
+        meant = self._path.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if meant is None:
+            await self._app(scope, receive, send)
+        else:
+            response = await self._endpoint(Request(scope | {"path_params": meant.groupdict()}, receive))
+            await response(scope, receive, send)

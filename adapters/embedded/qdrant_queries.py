@@ -104,13 +104,13 @@ def query_request(body: models.QueryRequest) -> edge.QueryRequest:
     return edge.QueryRequest(
         DEFAULT_LIMIT if body.limit is None else body.limit,
         offset=body.offset,
-        query=_query(body.query, body.using),
+        query=query(body.query, body.using),
         prefetches=_prefetches(body.prefetch),
         with_vector=body.with_vector or False,
         with_payload=with_payload(body.with_payload, default=False),
         filter=filter_(body.filter),
         score_threshold=body.score_threshold,
-        params=_params(body.params),
+        params=params(body.params),
     )
 
 
@@ -124,15 +124,16 @@ def _prefetch(value: models.Prefetch) -> edge.Prefetch:
     only(value, "prefetch", "query", "using", "filter", "params", "score_threshold", "limit")
     return edge.Prefetch(
         DEFAULT_LIMIT if value.limit is None else value.limit,
-        query=_query(value.query, value.using),
+        query=query(value.query, value.using),
         prefetches=_prefetches(value.prefetch),
-        params=_params(value.params),
+        params=params(value.params),
         filter=filter_(value.filter),
         score_threshold=value.score_threshold,
     )
 
 
-def _query(value: Any, using: str | None) -> Any:  # noqa: PLR0911 - one line a kind
+def query(value: Any, using: str | None) -> Any:  # noqa: PLR0911 - one line a kind
+    """What is looked for; None: nothing, all points are alike."""
     match value:
         case None:
             return None
@@ -212,7 +213,8 @@ def order_by(value: str | models.OrderBy | None) -> edge.OrderBy | None:
     )
 
 
-def _params(value: models.SearchParams | None) -> edge.SearchParams | None:
+def params(value: models.SearchParams | None) -> edge.SearchParams | None:
+    """How it is looked for."""
     if value is None:
         return None
     only(value, "hnsw_ef", "exact", "indexed_only", "quantization", "idf")

@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.embedding.cross_encoder import CrossEncoderModel, PairQueue
 from adapters.embedding.folder import DEFAULT_MODEL, ModelFolder, find_model
@@ -90,9 +91,12 @@ class EmbeddingServer:
         self._pairs = pairs
         self._key = key.encode()
 
-    def app(self) -> Starlette:
-        """The ASGI application; its lifespan loads the model and lets it go."""
-        return Starlette(
+    def app(self) -> ASGIApp:
+        """The ASGI application; its lifespan loads the model and lets it go.
+
+        Every search waits for its question's vector, so those requests do not go through the layers of a framework.
+        """
+        others = Starlette(
             routes=[
                 Route("/v1/embeddings", self.embeddings, methods=["POST"]),
                 Route("/v1/rerank", self.rerank, methods=["POST"]),
@@ -103,21 +107,37 @@ class EmbeddingServer:
             lifespan=self._lifespan,
         )
 
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["path"] != "/v1/embeddings" or scope["method"] != "POST":
+                return await others(scope, receive, send)
+            request = Request(scope, receive)
+            try:
+                answer = await self.embeddings(request)
+            except Refused as error:
+                answer = await _refused(request, error)
+            return await answer(scope, receive, send)
+
+        return serve
+
     async def embeddings(self, request: Request) -> Response:
         """``POST /v1/embeddings``."""
         self._authorise(request)
         asked = await self._parse(request)
+        vectors, tokens = await (self._embed(asked) if asked.kind == "query" else self._while_there(request, asked))
+        return Response(_answer(vectors, asked, tokens, asked.model.name), media_type="application/json")
+
+    async def _while_there(self, request: Request, asked: EmbeddingRequest) -> tuple[Vectors, int]:
+        """Passages take long enough to drop them when nobody waits for them any more."""
         work = asyncio.create_task(self._embed(asked))
         gone = asyncio.create_task(_disconnected(request))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise Refused(499, "The client went away.")
-            vectors, tokens = work.result()
+            return work.result()
         finally:
             work.cancel()
             gone.cancel()
-        return Response(_answer(vectors, asked, tokens, asked.model.name), media_type="application/json")
 
     async def rerank(self, request: Request) -> Response:
         """``POST /v1/rerank``: the score of each document, best first."""
