@@ -1,11 +1,14 @@
 """Chunks and pages."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import and_, delete, insert, literal, or_, select
+from sqlalchemy import Uuid, and_, any_, bindparam, delete, insert, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.generation_tables import live_generation
 from adapters.postgres.mapping_documents import chunk_from, chunk_values, page_from, page_values
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session, one_of
 from adapters.postgres.tables import chunks as chunks_table
 from adapters.postgres.tables import documents
@@ -14,6 +17,23 @@ from application.errors import ConcurrentChange
 from application.ports.document_repositories import LivePassage
 from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.passages import Chunk, DocumentRef, Page
+
+_LIVE: Final = Prepared.of(
+    select(
+        chunks_table,
+        documents.c.title,
+        documents.c.filename,
+        documents.c.media_type,
+        documents.c.collection_id,
+    )
+    .join(documents, documents.c.id == chunks_table.c.document_id)
+    .where(
+        chunks_table.c.id == any_(bindparam("chunk_ids", type_=ARRAY(Uuid))),
+        chunks_table.c.revision == documents.c.live_revision,
+        documents.c.deleted_at.is_(None),
+        documents.c.collection_id == any_(bindparam("readable", type_=ARRAY(Uuid))),
+    )
+)
 
 
 class PostgresPassages:
@@ -83,22 +103,7 @@ class PostgresPassages:
         self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
     ) -> dict[ChunkId, LivePassage]:
         """Those that belong to the live revision of a document, not deleted, in a readable collection."""
-        rows = await self._session.all(
-            select(
-                chunks_table,
-                documents.c.title,
-                documents.c.filename,
-                documents.c.media_type,
-                documents.c.collection_id,
-            )
-            .join(documents, documents.c.id == chunks_table.c.document_id)
-            .where(
-                one_of(chunks_table.c.id, chunk_ids),
-                chunks_table.c.revision == documents.c.live_revision,
-                documents.c.deleted_at.is_(None),
-                one_of(documents.c.collection_id, readable),
-            )
-        )
+        rows = await self._session.rows(_LIVE, chunk_ids=list(chunk_ids), readable=list(readable))
         return {
             row["id"]: LivePassage(
                 chunk=chunk_from(row),
