@@ -44,10 +44,8 @@ def answer(handler: Handler) -> Handler:
         try:
             _check_parameters(request)
             result = await handler(request)
-        except Unsupported as error:
+        except (Unsupported, OverflowError) as error:  # a number that Edge cannot hold
             return failure(400, str(error), began)
-        except OverflowError as error:
-            return failure(400, f"Format error in JSON body: {error}", began)
         except NoCollection as error:
             return failure(404, str(error), began)
         except EngineFailed as error:
