@@ -11,7 +11,7 @@ from application.ports.vectors import IndexedChunk, IndexedRevision, VectorHit
 from domain.documents import MetadataValue
 from domain.ids import ChunkId, CollectionId, DocumentId, WorkspaceId
 
-RULES = 2  # to be raised with every change of what a point holds, its words above all: indexes are then built anew
+RULES = 3  # to be raised with every change of what a point holds, its words above all: indexes are then built anew
 
 DENSE = "dense"
 SPARSE = "sparse"
