@@ -9,7 +9,7 @@ from typing import Final
 from adapters.parsing.building import DocumentBuilder, one_line
 from adapters.parsing.detection import media_type_of
 from adapters.parsing.encoding import decode
-from adapters.parsing.formats import FORMATS
+from adapters.parsing.formats import FORMATS, Format
 from adapters.parsing.html import add_pieces, declared_encoding, tree
 from adapters.parsing.html_blocks import visible_pieces
 from adapters.parsing.limits import Limits
@@ -73,7 +73,7 @@ class _Reading:
     def _attachment(self, part: Message, source: Source, *, level: int) -> None:
         self._parts += 1
         name = filename(part)
-        is_closed = source.depth >= self._limits.max_nesting or self._parts > self._limits.max_parts
+        is_closed = source.depth >= self._limits.max_nesting
         if part.get_content_type() == "message/rfc822" and isinstance(inner := part.get_payload(), list) and inner:
             if is_closed:
                 self._builder.add(BlockKind.PARAGRAPH, _CLOSED)
@@ -87,11 +87,14 @@ class _Reading:
         format_ = FORMATS.get(media_type)
         if format_ is None:
             return
-        if is_closed:
+        if is_closed or self._parts > self._limits.max_parts:
             self._builder.add(BlockKind.PARAGRAPH, _CLOSED)
-            return
+        else:
+            self._file(format_, source.part(data), level=level)
+
+    def _file(self, format_: Format, source: Source, *, level: int) -> None:
         try:
-            document = format_.load()(source.part(data), self._limits)
+            document = format_.load()(source, self._limits)
         except ParsingFailed as error:
             self._builder.add(BlockKind.PARAGRAPH, f"[{error.failure.message}]")
         except (MemoryError, RecursionError):
