@@ -1,6 +1,7 @@
 """Documents as people handle them: look at, list, change."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from attrs import frozen
 
@@ -73,13 +74,14 @@ class ShowDocument:
 class ListDocuments:
     """Documents that the actor may read."""
 
+    asks: ClassVar = Action.DOCUMENT_READ
     begin: UnitOfWorkFactory
 
     async def __call__(
         self, actor: Actor, *, query: DocumentQuery, limit: int, after: DocumentId | None = None
     ) -> list[Document]:
         """At most `limit`, in the query's order, after the one named; `query.readable` is narrowed to the actor's."""
-        actor.require(Action.DOCUMENT_READ)
+        actor.require(self.asks)
         async with self.begin(actor.workspace_id) as work:
             return await work.documents.page(
                 actor.workspace_id,

@@ -1,5 +1,7 @@
 """Workspaces and the collections in them."""
 
+from typing import ClassVar
+
 from attrs import frozen
 
 from application.auditing import note
@@ -142,13 +144,14 @@ class CreateCollection:
 class ListCollections:
     """The collections that the actor may read, oldest first."""
 
+    asks: ClassVar = Action.COLLECTION_READ
     begin: UnitOfWorkFactory
 
     async def __call__(
         self, actor: Actor, *, limit: int, after: CollectionId | None = None
     ) -> list[CollectionWithCount]:
         """At most `limit`, after the one named."""
-        actor.require(Action.COLLECTION_READ)
+        actor.require(self.asks)
         readable: list[Collection] = []
         async with self.begin(actor.workspace_id) as work:
             while len(readable) < limit:

@@ -9,7 +9,7 @@ from typing import Final
 from adapters.parsing.building import DocumentBuilder, one_line
 from adapters.parsing.detection import media_type_of
 from adapters.parsing.encoding import decode
-from adapters.parsing.formats import FORMATS
+from adapters.parsing.formats import FORMATS, Format
 from adapters.parsing.html import add_pieces, declared_encoding, tree
 from adapters.parsing.html_blocks import visible_pieces
 from adapters.parsing.limits import Limits
@@ -21,6 +21,7 @@ from domain.passages import BlockKind, ParsedDocument
 
 _SHOWN: Final = ("From", "To", "Cc", "Bcc", "Reply-To", "Date", "Subject")
 _MAX_HEADER: Final = 5_000  # characters of one
+_CLOSED: Final = "[Not opened: too many attachments, or too deep inside others.]"
 _MUCH_MORE: Final = 2  # times as much text in the HTML part: the plain one is a stub
 
 
@@ -28,7 +29,8 @@ def read(source: Source, limits: Limits) -> ParsedDocument:
     """The subject as heading and title, the headers a line each, the body, then each attachment below its name.
 
     Attachments are read as files of their own would be, mails inside mails too, `limits.max_nesting` deep; of one
-    that cannot be read its name is kept. The plain part of a body is taken unless it is a stub beside the HTML.
+    that cannot be read, or is not opened, that is said below its name. The plain part of a body is taken unless it is
+    a stub beside the HTML.
     """
     message = email.message_from_bytes(source.read(), policy=compat32)
     builder = DocumentBuilder(limits)
@@ -71,8 +73,11 @@ class _Reading:
     def _attachment(self, part: Message, source: Source, *, level: int) -> None:
         self._parts += 1
         name = filename(part)
+        is_closed = source.depth >= self._limits.max_nesting
         if part.get_content_type() == "message/rfc822" and isinstance(inner := part.get_payload(), list) and inner:
-            if source.depth < self._limits.max_nesting and isinstance(inner[0], Message):
+            if is_closed:
+                self._builder.add(BlockKind.PARAGRAPH, _CLOSED)
+            elif isinstance(inner[0], Message):
                 self.message(inner[0], source.part(b""), level=level)
             return
         data = bytes_of(part)
@@ -80,10 +85,16 @@ class _Reading:
         if name:
             self._builder.add(BlockKind.HEADING, name, level=level)
         format_ = FORMATS.get(media_type)
-        if format_ is None or source.depth >= self._limits.max_nesting or self._parts > self._limits.max_parts:
+        if format_ is None:
             return
+        if is_closed or self._parts > self._limits.max_parts:
+            self._builder.add(BlockKind.PARAGRAPH, _CLOSED)
+        else:
+            self._file(format_, source.part(data), level=level)
+
+    def _file(self, format_: Format, source: Source, *, level: int) -> None:
         try:
-            document = format_.load()(source.part(data), self._limits)
+            document = format_.load()(source, self._limits)
         except ParsingFailed as error:
             self._builder.add(BlockKind.PARAGRAPH, f"[{error.failure.message}]")
         except (MemoryError, RecursionError):

@@ -17,7 +17,7 @@ class Limits:
     wall_seconds_per_mib: float = 1.0
     max_pages: int = 3_000
     max_chars: int = 20_000_000  # code points of text
-    max_nesting: int = 3  # files inside files, such as a mail attached to a mail, that are still opened
+    max_nesting: int = 8  # files inside files, such as a mail attached to a mail, that are still opened
     max_parts: int = 200  # files inside one file that are opened
     max_unpacked_bytes: int = 256 * MIB  # all that may come out of one zip container
     max_output_bytes: int = 256 * MIB  # of what the child sends back

@@ -157,9 +157,9 @@ def ingest(  # noqa: PLR0913, PLR0917 one argument per option
 
     invocation: Invocation = context.obj
     settings = invocation.settings()
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in paths if not path.is_file() and not path.is_dir()]  # a pipe would be waited for
     for path in missing:
-        complain(f"{path}: no such file or folder")
+        complain(f"{path}: neither a file nor a folder" if path.exists() else f"{path}: no such file or folder")
     if missing:
         raise typer.Exit(WRONG_USE)
     files = list(ingesting.files_under(paths, recursive=recursive))

@@ -3,9 +3,9 @@
 Both speak the shapes of the HTTP interface, so that a command prints the same whichever it talks to.
 """
 
-import hashlib
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -21,13 +21,13 @@ from domain.errors import NotFound
 from domain.ids import CollectionId, ConversationId, DocumentId, MessageId
 from domain.passages import SearchMode
 from entrypoints.cli.following import FollowedAnswer, ServerFailed, refusal
+from entrypoints.cli.sources import Json, came_from, digest, name_of, pieces, source_metadata
 from entrypoints.http.document_resources import document_view, result_view
 
-PIECE: Final = 256 * 1024  # bytes read at a time
 PAGE: Final = 200  # documents of one name looked through at a time
-SOURCE: Final = "source"  # metadata key: the path that a document was ingested from
+LONGEST_WAIT: Final = 120  # seconds that a server at a limit may ask for
 
-Json = dict[str, Any]
+Call = Callable[..., Awaitable[httpx.Response]]
 
 
 @frozen(kw_only=True)
@@ -64,24 +64,6 @@ class Backend(Protocol):
         ...
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-async def pieces(path: Path) -> AsyncIterator[bytes]:
-    """A file in pieces."""
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def came_from(candidates: Sequence[Json], path: Path) -> Json | None:
-    """The document that was ingested from this path, if there is one."""
-    return next((d for d in candidates if d["metadata"].get(SOURCE) == str(path)), None)
-
-
 @define(kw_only=True)
 class LocalBackend:
     """The use cases in this process."""
@@ -107,22 +89,25 @@ class LocalBackend:
             return Uploaded(document=known, changed=False)
         if known is not None:
             revised = await self.use_cases.revise_document(
-                self.actor, document_id=DocumentId(UUID(known["id"])), content=pieces(path), filename=path.name
+                self.actor,
+                document_id=DocumentId(UUID(known["id"])),
+                content=pieces(path),
+                filename=name_of(path),
             )
             return Uploaded(document=document_view(revised), changed=True)
         receipt = await self.use_cases.upload_document(
             self.actor,
             content=pieces(path),
-            filename=path.name,
+            filename=name_of(path),
             collection_id=_id(collection_id),
-            metadata={SOURCE: str(path)},
+            metadata=source_metadata(path),
         )
         return Uploaded(document=document_view(receipt.document), changed=receipt.created)
 
     async def _known(self, path: Path, collection_id: str | None) -> Json | None:
         """What was ingested from this path: of a thousand files called README.md as well."""
         query = DocumentQuery(
-            readable=self.actor.readable_collections, collection_id=_id(collection_id), text=path.name
+            readable=self.actor.readable_collections, collection_id=_id(collection_id), text=name_of(path)
         )
         after: DocumentId | None = None
         while True:
@@ -185,7 +170,7 @@ class ServerBackend:
     @classmethod
     async def connect(cls, client: httpx.AsyncClient, *, workspace: str | None) -> "ServerBackend":
         """Find the workspace: the one named by id or name, else the only or first one of the credential."""
-        me = await _json(client.get("/v1/me"))
+        me = await _json(client.get, "/v1/me")
         fitting = [w for w in me["workspaces"] if workspace in {None, w["id"], w["name"]}]
         if not fitting:
             raise NotFound(f"This credential belongs to no workspace called {workspace!r}.")
@@ -200,7 +185,7 @@ class ServerBackend:
         cursor: str | None = None
         while True:
             params = {"limit": "200"} | ({"cursor": cursor} if cursor else {})
-            page = await _json(self.client.get(f"{self._base}/collections", params=params))
+            page = await _json(self.client.get, f"{self._base}/collections", params=params)
             for collection in page["items"]:
                 if name in {collection["name"], collection["id"]}:
                     return str(collection["id"])
@@ -209,31 +194,32 @@ class ServerBackend:
                 break
         if not create:
             raise NotFound(f"There is no collection called {name!r}.")
-        return str((await _json(self.client.post(f"{self._base}/collections", json={"name": name})))["id"])
+        return str((await _json(self.client.post, f"{self._base}/collections", json={"name": name}))["id"])
 
     async def upload(self, path: Path, *, collection_id: str | None) -> Uploaded:
         """See `Backend`."""
         known = await self._known(path, collection_id)
         if known is not None and known["sha256"] == digest(path):
             return Uploaded(document=known, changed=False)
-        with path.open("rb") as file:
-            form = {"metadata": json.dumps({SOURCE: str(path)})} | (
-                {"collection_id": collection_id} if collection_id else {}
-            )
-            if known is not None:
-                url = f"{self._base}/documents/{known['id']}/content"
-                response = await self.client.put(url, files={"file": (path.name, file)})
-            else:
-                response = await self.client.post(
-                    f"{self._base}/documents", data=form, files={"file": (path.name, file)}
-                )
+        form = {"metadata": json.dumps(source_metadata(path))} | (
+            {"collection_id": collection_id} if collection_id else {}
+        )
+
+        async def send() -> httpx.Response:
+            with path.open("rb") as file:
+                files = {"file": (name_of(path), file)}
+                if known is not None:
+                    return await self.client.put(f"{self._base}/documents/{known['id']}/content", files=files)
+                return await self.client.post(f"{self._base}/documents", data=form, files=files)
+
+        response = await _patiently(send)
         return Uploaded(document=_checked(response), changed=response.status_code == httpx.codes.ACCEPTED)
 
     async def _known(self, path: Path, collection_id: str | None) -> Json | None:
         """What was ingested from this path."""
-        query = {"q": path.name, "limit": str(PAGE)} | ({"collection_id": collection_id} if collection_id else {})
+        query = {"q": name_of(path), "limit": str(PAGE)} | ({"collection_id": collection_id} if collection_id else {})
         while True:
-            page = await _json(self.client.get(f"{self._base}/documents", params=query))
+            page = await _json(self.client.get, f"{self._base}/documents", params=query)
             known = came_from(page["items"], path)
             if known is not None or page["next_cursor"] is None:
                 return known
@@ -241,14 +227,14 @@ class ServerBackend:
 
     async def document(self, document_id: str) -> Json:
         """See `Backend`."""
-        return await _json(self.client.get(f"{self._base}/documents/{document_id}"))
+        return await _json(self.client.get, f"{self._base}/documents/{document_id}")
 
     async def search(self, query: str, *, limit: int, mode: SearchMode, collection_id: str | None) -> Json:
         """See `Backend`."""
         body: Json = {"query": query, "limit": limit, "mode": mode.value}
         if collection_id is not None:
             body["filters"] = {"collection_ids": [collection_id]}
-        return await _json(self.client.post(f"{self._base}/search", json=body))
+        return await _json(self.client.post, f"{self._base}/search", json=body)
 
     async def ask(
         self, question: str, *, collection_id: str | None, conversation: str | None
@@ -256,16 +242,26 @@ class ServerBackend:
         """See `Backend`. Leaving the iterator early cancels the answer."""
         if conversation is None:
             body: Json = {} if collection_id is None else {"collection_ids": [collection_id]}
-            conversation = (await _json(self.client.post(f"{self._base}/conversations", json=body)))["id"]
+            conversation = (await _json(self.client.post, f"{self._base}/conversations", json=body))["id"]
         async for event in FollowedAnswer(client=self.client, workspace=self._base)(conversation, question):
             yield event
 
 
-async def _json(call: Any) -> Json:
+async def _json(call: Call, *asked: Any, **more: Any) -> Json:
+    return _checked(await _patiently(call, *asked, **more))
+
+
+async def _patiently(call: Call, *asked: Any, **more: Any) -> httpx.Response:
+    """The answer, asked for again as long as the server only says when to come back; `ServerFailed` when it is away."""
     try:
-        return _checked(await call)
+        while (response := await call(*asked, **more)).status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = response.headers.get("retry-after", "")
+            if not wait.isascii() or not wait.isdigit() or int(wait) > LONGEST_WAIT:
+                break
+            await asyncio.sleep(int(wait))
     except httpx.HTTPError as error:
         raise ServerFailed(f"The server does not answer: {error or type(error).__name__}") from error
+    return response
 
 
 def _checked(response: httpx.Response) -> Json:

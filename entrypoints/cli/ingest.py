@@ -13,6 +13,7 @@ from application.errors import ApplicationError
 from domain.errors import DomainError
 from entrypoints.cli.backends import Backend
 from entrypoints.cli.output import err, note, out
+from entrypoints.cli.sources import shown
 
 AT_ONCE: Final = 4  # files handed over and waited for at the same time
 POLL: Final = 0.25  # seconds between two looks at a document
@@ -30,10 +31,15 @@ class Outcome:
     pages: int | None = None
     chunks: int | None = None
 
+    @property
+    def name(self) -> str:
+        """To print."""
+        return shown(Path(self.path.name))
+
     def view(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "path": str(self.path),
+            "path": shown(self.path),
             "result": self.result,
             "error": None if self.code is None else {"code": self.code, "message": self.message},
             "document_id": self.document_id,
@@ -92,7 +98,7 @@ class Bars:
 
     def begin(self, path: Path) -> TaskID:
         """A file is taken up."""
-        return self._progress.add_task(_short(path.name), total=1.0, stage="uploading")
+        return self._progress.add_task(_short(shown(Path(path.name))), total=1.0, stage="uploading")
 
     def advance(self, task: TaskID, progress: float, stage: str) -> None:
         """It has come this far (0..1)."""
@@ -103,7 +109,7 @@ class Bars:
         self._progress.remove_task(task)
         self._progress.advance(self._whole)
         if not self.quiet:
-            line = f"{outcome.result:>9}  {outcome.path.name}"
+            line = f"{outcome.result:>9}  {outcome.name}"
             err.print(line + (f"  {outcome.code}: {outcome.message}" if outcome.code else ""), markup=False)
 
 
@@ -167,7 +173,7 @@ def print_summary(outcomes: Sequence[Outcome], seconds: float) -> None:
         table.add_column("why", no_wrap=True)
         table.add_column("what to do")
         for outcome in failed:
-            table.add_row(outcome.path.name, outcome.code or "", outcome.message or "")
+            table.add_row(outcome.name, outcome.code or "", outcome.message or "")
         out.print(table)
 
 

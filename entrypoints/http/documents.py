@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from application import deleting, document_contents, documents, erasure, reindexing
 from application.ports.document_repositories import DocumentQuery, DocumentSort
-from domain.access import Action
 from domain.documents import DocumentStatus
 from domain.ids import CollectionId, DocumentId
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
@@ -70,7 +69,7 @@ async def list_documents(  # noqa: PLR0913 one argument per filter
         found = await use_cases.list_documents(actor, query=query, limit=limit + 1, after=after)
         return encoded(page_of(found, limit, view=document_view, key=lambda shown: shown.id, cursors=cursors))
 
-    return await first_page(use_cases, actor, Action.DOCUMENT_READ, (*cursors.context, limit), after, listed)
+    return await first_page(use_cases, actor, use_cases.list_documents.asks, (*cursors.context, limit), after, listed)
 
 
 @router.get(

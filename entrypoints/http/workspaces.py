@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from application import deleting, joining, workspaces
-from domain.access import Action
 from domain.ids import CollectionId
 from domain.workspaces import Visibility
 from entrypoints.http.dependencies import ActorDep, IdentityDep, IfMatch, UseCasesDep, expected_version
@@ -140,7 +139,7 @@ async def list_collections(
             page_of(found, limit, view=collection_view, key=lambda shown: shown.collection.id, cursors=cursors)
         )
 
-    return await first_page(use_cases, actor, Action.COLLECTION_READ, (*cursors.context, limit), after, listed)
+    return await first_page(use_cases, actor, use_cases.list_collections.asks, (*cursors.context, limit), after, listed)
 
 
 @router.post(
