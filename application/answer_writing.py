@@ -8,7 +8,15 @@ from attrs import define, evolve, field
 from application.answer_runs import Run
 from application.errors import ApplicationError, Unavailable
 from application.history import estimated_request, estimated_tokens
-from application.ports.models import BlockEnded, BlockStarted, CitationPart, ModelPart, ModelRequest, TextPart
+from application.ports.models import (
+    BlockEnded,
+    BlockStarted,
+    CitationPart,
+    ModelPart,
+    ModelRequest,
+    TextPart,
+    UsagePart,
+)
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.retelling import last_event, outline_of
@@ -37,13 +45,17 @@ class Writing:
     message: Message
     draft: AnswerDraft = field(factory=AnswerDraft)
     usage: Usage = field(factory=Usage)
-    asked: ModelRequest | None = None  # what the model is answering now; what it cost is known at its end only
+    asked: ModelRequest | None = None  # what the model is answering now; what it cost in all is known at its end
+    begun: Usage | None = None  # what the provider counted of that so far
     _pending: str = ""  # not told yet
     _is_new_turn: bool = False
 
     def current(self) -> Message:
         """The message with all that was written."""
-        return evolve(self.message.grown(self.draft.content, tuple(self.draft.citations)), usage=self.usage)
+        return evolve(
+            self.message.grown(self.draft.content, tuple(self.draft.citations)),
+            usage=self.usage + (self.begun or Usage()),
+        )
 
     async def take(self, part: ModelPart) -> None:
         """Write what the model says."""
@@ -58,6 +70,8 @@ class Writing:
                     await self.flush()
             case CitationPart():
                 self.draft.add_claim(part.claim)
+            case UsagePart():
+                self.begun = part.usage
             case BlockEnded():
                 await self.flush()
                 await self._close_block()
@@ -114,13 +128,17 @@ class Writing:
 
     async def _count(self, work: UnitOfWork, message: Message) -> None:
         """What it cost; what a request that was cut off cost is guessed, so that breaking off is not free."""
-        used = message.usage
-        if self.asked is not None and message.content:
-            used += Usage(input_tokens=estimated_request(self.asked), output_tokens=estimated_tokens(message.content))
+        used = self.usage if self.asked is None else self.usage + self._cut_off(self.asked, message.content)
         counts = used != Usage() or message.status is MessageStatus.COMPLETE  # extractive answers cost no tokens
         if message.created_by is not None and message.completed_at is not None and counts:
             model, day = message.model or "unknown", message.completed_at.date()
             await work.usage.add(message.workspace_id, message.created_by, model, day, used)
+
+    def _cut_off(self, asked: ModelRequest, content: str) -> Usage:
+        said = estimated_tokens(content) if content else 0
+        if self.begun is not None:
+            return evolve(self.begun, output_tokens=max(self.begun.output_tokens, said))
+        return Usage(input_tokens=estimated_request(asked), output_tokens=said) if content else Usage()
 
     async def _saved(self, message: Message) -> Message:
         outline = outline_of(self.run.events)

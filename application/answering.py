@@ -16,9 +16,11 @@ from application.lost_answers import INTERRUPTED
 from application.pacing import paced
 from application.ports.models import (
     AnswerModel,
+    ModelPart,
     ModelRequest,
     Stop,
     StopReason,
+    TextPart,
     ToolCall,
     ToolResult,
     ToolRound,
@@ -222,9 +224,9 @@ class WriteAnswer:
 
     async def _ask(self, writing: Writing, request: ModelRequest) -> Stop:
         stop: Stop | None = None
-        writing.asked = request
+        writing.asked, writing.begun = request, None
         async with self.model.stream(request) as parts:
-            batches = paced(parts, interval=lambda: flush_interval(writing.run.runs.active))
+            batches = paced(parts, interval=lambda: flush_interval(writing.run.runs.active), shown=_is_text)
             try:
                 async for batch in batches:
                     for part in batch:
@@ -235,7 +237,7 @@ class WriteAnswer:
                 await batches.aclose()
         if stop is None:
             raise ModelFailed("The model's stream ended without an end.", code="model_stream_broken", retryable=True)
-        writing.usage, writing.asked = writing.usage + stop.usage, None
+        writing.usage, writing.asked, writing.begun = writing.usage + stop.usage, None, None
         writing.message = evolve(writing.message, model=stop.model)
         return stop
 
@@ -262,6 +264,10 @@ class WriteAnswer:
             )
         self.log.error("answer_failed", error=repr(failure), kind=type(failure).__name__)
         return AnswerError(code="internal", message="Something went wrong on the server. Ask again.", retryable=True)
+
+
+def _is_text(part: ModelPart) -> bool:
+    return isinstance(part, TextPart)
 
 
 def _why_no_answer(stop: Stop, *, is_empty: bool) -> AnswerError | None:

@@ -10,6 +10,7 @@ from attrs import frozen
 from application.answer_limits import AnswerLimits
 from application.answer_reading import ReadAnswer
 from application.answer_runs import AnswerRuns
+from application.answer_scope import AnswerScope
 from application.answering import AnswerOrder, FirstSources, WriteAnswer
 from application.conversation_access import ConversationAccess
 from application.conversations import StartConversation
@@ -65,7 +66,8 @@ class BeginAnswer:
         found = self.write.search(order)
         try:
             await work.messages.add(*([] if asked_as is None else [order.question]), order.answer)
-            await work.runs.open(order.answer, order.actor.user_id)
+            scope = AnswerScope(use_knowledge=order.use_knowledge, filters=order.filters)
+            await work.runs.open(order.answer, order.actor.user_id, scope=scope.as_json())
             events = await self.chronicle.began(work, order.actor, order.question, order.answer, asked_as=asked_as)
             yield Begun(found=found, events=events)
         except BaseException:
@@ -198,7 +200,10 @@ class PostMessage:
 
 @frozen(kw_only=True)
 class RegenerateAnswer:
-    """Another answer to the same question, beside the first; with the documents as they are now."""
+    """Another answer to the same question, beside the first; with the documents as they are now.
+
+    It may read what the first might (`use_knowledge`, `filters`), unless something else is said.
+    """
 
     begin: UnitOfWorkFactory
     begin_answer: BeginAnswer
@@ -209,7 +214,7 @@ class RegenerateAnswer:
         actor: Actor,
         *,
         message_id: MessageId,
-        use_knowledge: bool = True,
+        use_knowledge: bool | None = None,
         filters: SearchFilters | None = None,
     ) -> Asked:
         """`NotFound`; `Conflict` for a message that is no answer, or is still being written."""
@@ -221,6 +226,7 @@ class RegenerateAnswer:
             if not present.is_over:
                 raise Conflict("The answer is still being written. Cancel it first.", code="answer_in_progress")
             conversation = await self.access.conversation(work, actor, present.conversation_id)
+            scope = AnswerScope.of_json(await work.runs.scope(message_id))
             *history, question = await work.messages.thread(present.parent_id, limit=HISTORY_MESSAGES + 1)
             order = AnswerOrder(
                 actor=actor,
@@ -228,8 +234,8 @@ class RegenerateAnswer:
                 question=question,
                 answer=self.begin_answer.answer(actor, conversation, question),
                 history=tuple(history),
-                use_knowledge=use_knowledge,
-                filters=filters or SearchFilters(),
+                use_knowledge=scope.use_knowledge if use_knowledge is None else use_knowledge,
+                filters=scope.filters if filters is None else filters,
             )
             async with self.begin_answer.ordered(work, order, asked_as=None) as begun:
                 await work.commit(Asked(question=question, answer=order.answer))

@@ -26,9 +26,16 @@ async def _pump(items: AsyncIterator[T], queue: "asyncio.Queue[T | _End]") -> No
         queue.put_nowait(_End(None))
 
 
-async def paced(items: AsyncIterator[T], *, interval: Callable[[], float]) -> AsyncGenerator[list[T]]:
+def _every(_item: object) -> bool:
+    return True
+
+
+async def paced(
+    items: AsyncIterator[T], *, interval: Callable[[], float], shown: Callable[[T], bool] = _every
+) -> AsyncGenerator[list[T]]:
     """Batches of what arrived: the first at once, then at most one every `interval()` seconds, none empty.
 
+    Batches in which nothing is `shown` do not count: what is shown first does not wait for them.
     Never holds an item back longer than that, also when the source falls silent. An error of the source is
     raised after everything that came before it. Closing the iterator stops reading the source.
     """
@@ -44,8 +51,9 @@ async def paced(items: AsyncIterator[T], *, interval: Callable[[], float]) -> As
                 await asyncio.sleep(wait)
             while not queue.empty():
                 arrived.append(queue.get_nowait())
-            last = loop.time()
             batch = [item for item in arrived if not isinstance(item, _End)]
+            if any(map(shown, batch)):
+                last = loop.time()
             if batch:
                 yield batch
             end = arrived[-1]

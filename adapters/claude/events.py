@@ -22,6 +22,7 @@ from application.ports.models import (
     TextPart,
     ThinkingStarted,
     ToolCall,
+    UsagePart,
 )
 from domain.conversations import Usage
 
@@ -153,6 +154,7 @@ class Turn:
                 message = _mapping(event.get("message"))
                 self._model = str(message.get("model") or "")
                 self._count(message.get("usage"))
+                yield UsagePart(usage=Usage(**self._usage))
             case "content_block_start":
                 yield from self._start(event.get("index"), _mapping(event.get("content_block")))
             case "content_block_delta":

@@ -72,6 +72,7 @@ answer_runs = Table(
     _workspace(),
     _id("user_id"),
     Column("outline", JSON(none_as_null=True)),  # not JSONB, which would reorder what readers are told
+    Column("scope", JSONB(none_as_null=True)),
     Column("cancel_requested", Boolean, nullable=False),
     _moment("beat_at"),
     _moment("ended_at", nullable=True),

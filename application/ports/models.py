@@ -109,6 +109,13 @@ class ThinkingStarted:
     """The model thinks; nothing of it is shown."""
 
 
+@frozen(kw_only=True)
+class UsagePart:
+    """What the present turn took so far, as the provider counts it; a later one, and `Stop`, replace it."""
+
+    usage: Usage
+
+
 class StopReason(StrEnum):
     """Why a turn ended. Reasons that are not known count as END_TURN."""
 
@@ -133,7 +140,7 @@ class Stop:
     refusal: str | None = None  # the provider's explanation, where it gave one
 
 
-ModelPart = BlockStarted | TextPart | CitationPart | BlockEnded | ThinkingStarted | Stop
+ModelPart = BlockStarted | TextPart | CitationPart | BlockEnded | ThinkingStarted | UsagePart | Stop
 
 
 class AnswerModel(Protocol):

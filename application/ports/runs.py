@@ -84,8 +84,12 @@ class RunRecords(Protocol):
     are the database's own, so that the clocks of the machines do not matter.
     """
 
-    async def open(self, message: Message, user_id: UserId) -> None:
-        """The run of a new answer, alive from now."""
+    async def open(self, message: Message, user_id: UserId, *, scope: Mapping[str, Any] | None = None) -> None:
+        """The run of a new answer, alive from now; `scope` is plain JSON and kept with it."""
+        ...
+
+    async def scope(self, message_id: MessageId) -> Mapping[str, Any] | None:
+        """What it was opened with; None for an answer without a record, or without a scope."""
         ...
 
     async def beat(self, message_ids: Sequence[MessageId]) -> dict[MessageId, bool]:

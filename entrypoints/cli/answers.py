@@ -68,16 +68,15 @@ async def print_answer(events: AsyncIterator[tuple[str, Json]]) -> Json:
                 case "message.completed" | "message.failed":
                     last = data
     finally:
-        out.print()
-        if last:
-            _print_end(cited, last)
         if talk is not None:
+            out.print()
+            _print_sources(cited if last else [])
+            _note_end(last)
             note(f"to go on: --conversation {talk}")
     return last
 
 
-def _print_end(cited: Sequence[Json], last: Json) -> None:
-    """The sources, and what is to be said of how the answer ended."""
+def _print_sources(cited: Sequence[Json]) -> None:
     if cited:
         out.print()
     for number, citation in enumerate(cited, start=1):
@@ -90,6 +89,12 @@ def _print_end(cited: Sequence[Json], last: Json) -> None:
                 f": “{' '.join(citation['quote'].split())}”",
             )
         )
+
+
+def _note_end(last: Json) -> None:
+    """What is to be said of how the answer ended; nothing where it was left before its end."""
+    if not last:
+        return
     message = last["message"]
     if error := last.get("error"):
         wait = error.get("retry_after")

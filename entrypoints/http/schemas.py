@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     StrictBool,
     StringConstraints,
     model_validator,
@@ -190,7 +191,7 @@ class FiltersBody(Body):
     media_types: Words | None = None
     created_from: Moment | None = Field(default=None, description="From this moment on.")
     created_to: Moment | None = Field(default=None, description="Before this moment.")
-    metadata: dict[str, str | bool | int | float] | None = Field(default=None, description="All of them, equal.")
+    metadata: dict[str, str | bool | int | FiniteFloat] | None = Field(default=None, description="All of them, equal.")
 
     def filters(self) -> SearchFilters:
         """In the application's words."""
@@ -247,10 +248,10 @@ class MessageBody(Body):
 
 
 class RegenerateBody(Body):
-    """What another answer may read."""
+    """What another answer may read: what is left out is as it was for the first."""
 
     model_config = example(use_knowledge=True)
-    use_knowledge: StrictBool = True
+    use_knowledge: StrictBool | None = None
     filters: FiltersBody | None = None
 
 

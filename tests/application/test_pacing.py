@@ -39,6 +39,24 @@ async def test_a_fast_source_is_batched() -> None:
     assert len(batches) <= 4
 
 
+async def test_what_is_not_shown_holds_nothing_up() -> None:
+    """The first item that is shown does not wait for the interval after those before it."""
+
+    async def one_by_one() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+            await asyncio.sleep(INTERVAL)
+
+    batches = paced(one_by_one(), interval=lambda: 3600.0, shown=lambda number: number == 2)
+    got: list[int] = []
+    async with asyncio.timeout(5):
+        while 2 not in got:
+            got += await anext(batches)
+    await batches.aclose()
+
+    assert got == [0, 1, 2]
+
+
 async def test_an_error_comes_after_what_was_before_it() -> None:
     """Nothing that the source gave is lost to its error."""
     batches = paced(numbers(3, error=ValueError("broken")), interval=lambda: 0)

@@ -22,6 +22,25 @@ async def begun(units: Units, team: Team) -> Message:
     return answer
 
 
+async def test_a_run_keeps_what_it_was_opened_with(units: Units) -> None:
+    """Plain JSON; nothing for a run without, and for an unknown one."""
+    team = await found_team(units)
+    without = await begun(units, team)
+    scope = {"use_knowledge": True, "filters": {"tags": ["\u00e4", "b"], "metadata": {"share": 0.5, "no": None}}}
+    conversation = make_conversation(team)
+    answer = make_message(conversation, role=Speaker.ASSISTANT, status=MessageStatus.STREAMING, content="")
+    async with units.begin(team.id) as work:
+        await work.conversations.add(conversation)
+        await work.messages.add(answer)
+        await work.runs.open(answer, team.owner.id, scope=scope)
+        await work.commit()
+
+    async with units.begin(team.id) as work:
+        kept = [await work.runs.scope(key) for key in (answer.id, without.id, MessageId(new_id()))]
+
+    assert kept == [scope, None, None]
+
+
 async def test_a_beat_tells_which_runs_go_on_and_who_is_to_stop(units: Units) -> None:
     """Ended and unknown runs are left out; a wish to cancel is seen by the writer, whoever had it."""
     team = await found_team(units)

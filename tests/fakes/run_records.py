@@ -1,7 +1,7 @@
 """Records of answers being written, as rows in memory."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ class StoredRun:
     user_id: UserId
     beat_at: datetime
     outline: str | None = None
+    scope: str | None = None
     cancel_requested: bool = False
     is_ended: bool = False
 
@@ -30,9 +31,22 @@ class FakeRunRecords:
     def __init__(self, transaction: FakeTransaction) -> None:
         self._rows = transaction
 
-    async def open(self, message: Message, user_id: UserId) -> None:
-        row = StoredRun(id=message.id, workspace_id=message.workspace_id, user_id=user_id, beat_at=_now())
+    async def open(self, message: Message, user_id: UserId, *, scope: Mapping[str, Any] | None = None) -> None:
+        row = StoredRun(
+            id=message.id,
+            workspace_id=message.workspace_id,
+            user_id=user_id,
+            beat_at=_now(),
+            scope=None if scope is None else json.dumps(scope),
+        )
         await self._rows.add(RUNS, message.id, row)
+
+    async def scope(self, message_id: MessageId) -> Mapping[str, Any] | None:
+        row = self._get(message_id)
+        if row is None or row.scope is None:
+            return None
+        kept: dict[str, Any] = json.loads(row.scope)
+        return kept
 
     async def beat(self, message_ids: Sequence[MessageId]) -> dict[MessageId, bool]:
         told: dict[MessageId, bool] = {}

@@ -125,19 +125,30 @@ async def test_the_first_question_is_edited_too(ada: Member, bob: Member, assemb
 
 
 async def test_another_answer_may_read_something_else(ada: Member, assembly: Assembly, talk: str) -> None:
-    """Filters and whether documents are searched are chosen anew, as for a question."""
+    """Filters, and whether documents are searched, are those of the first answer, or chosen anew."""
     document = await ready_document(assembly, ada, TEXT)
-    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+    question = {"content": "What is the notice period?", "filters": {"tags": ["no such tag"]}}
+    answer = (await ada.call("POST", f"{talk}/messages", json=question)).json()
     url = f"messages/{answer['id']}/regenerate"
 
+    asked = [await ada.call("POST", url)]
+    asked.append(await ada.call("POST", url, json={"filters": {"document_ids": [document["id"]]}}))
     plain = await ada.call("POST", url, json={"use_knowledge": False})
-    other = await ada.call("POST", url, json={"filters": {"tags": ["no such tag"]}})
-    same = await ada.call("POST", url, json={"filters": {"document_ids": [document["id"]]}})
+    asked += [plain, await ada.call("POST", f"messages/{plain.json()['id']}/regenerate")]
 
-    given = [[one.passage.document.id for one in request.sources] for request in assembly.model.requests[1:]]
-    assert [plain.status_code, other.status_code, same.status_code] == [201] * 3
-    assert [[], []] == given[:2]
-    assert {str(one) for one in given[2]} == {document["id"]}
+    assert [one.status_code for one in asked] == [201] * 4
+    given = [{str(one.passage.document.id) for one in request.sources} for request in assembly.model.requests]
+    assert given == [set(), set(), {document["id"]}, set(), set()]
+    assert [bool(request.tools) for request in assembly.model.requests] == [True, True, True, False, False]
+
+
+async def test_a_filter_that_no_json_can_hold_is_refused(ada: Member, talk: str) -> None:
+    """Python reads `1e999` as infinity, which is stored nowhere."""
+    body = b'{"content": "Well?", "filters": {"metadata": {"share": 1e999}}}'
+
+    answer = await ada.call("POST", f"{talk}/messages", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
 
 async def test_what_people_think_of_answers(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 from attrs import evolve
 
 from application.answer_limits import AnswerLimits
-from application.ports.models import Stop, StopReason
+from application.errors import ModelFailed
+from application.ports.models import Stop, StopReason, UsagePart
 from application.use_cases import Policy
 from domain.conversations import Usage
 from domain.usage import Price
@@ -120,6 +121,18 @@ async def test_breaking_off_is_not_free(ada: Member, assembly: Assembly) -> None
     await asking
 
     assert (await ada.call("GET", "usage")).json()["total"]["output_tokens"] > 100
+
+
+async def test_what_broke_off_before_the_first_word_is_not_free(ada: Member, assembly: Assembly) -> None:
+    """What the provider counted by then is paid for, and shown."""
+    read = Usage(input_tokens=500, output_tokens=1, cache_read_input_tokens=40)
+    assembly.model.script(UsagePart(usage=read), ModelFailed("It broke off.", code="model_cut_off", retryable=True))
+
+    answer = (await ada.call("POST", await new_talk(ada), json={"content": "Hello?", "use_knowledge": False})).json()
+
+    assert (answer["status"], answer["content"], answer["usage"]["input_tokens"]) == ("failed", "", 500)
+    total = (await ada.call("GET", "usage")).json()["total"]
+    assert (total["input_tokens"], total["output_tokens"], total["cache_read_input_tokens"]) == (500, 1, 40)
 
 
 async def test_without_a_price_there_is_no_cost(ada: Member, assembly: Assembly) -> None:

@@ -22,6 +22,7 @@ from application.ports.models import (
     ToolResult,
     ToolRound,
     ToolSpec,
+    UsagePart,
 )
 from domain.conversations import Speaker
 from tests.claude_emulator.catalogue import MODELS
@@ -385,13 +386,15 @@ class TestStops:
         parts = await answer(either, asked())
 
         assert parts.count(ThinkingStarted()) == 1
-        assert isinstance(parts[0], ThinkingStarted)
+        assert isinstance(next(part for part in parts if not isinstance(part, UsagePart)), ThinkingStarted)
         assert "Which source" not in text_of(parts)
 
     async def test_usage_counts_the_last_word(self, either: ClaudeModel) -> None:
         """Usage is the running total of the end, with the input of the beginning."""
-        usage = stop_of(await answer(either, asked())).usage
+        parts = await answer(either, asked())
+        usage = stop_of(parts).usage
 
+        assert parts[0] == UsagePart(usage=evolve(usage, output_tokens=1))
         assert usage.input_tokens > 1
         assert usage.output_tokens > 1
 

@@ -1,10 +1,12 @@
 """Records of answers being written."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.answer_tables import answer_runs, messages
 from adapters.postgres.mapping import citation_values, message_from
@@ -21,10 +23,12 @@ _OPEN: Final = Prepared.of(
         message_id=bindparam("message_id"),
         workspace_id=bindparam("workspace_id"),
         user_id=bindparam("user_id"),
+        scope=bindparam("scope", type_=JSONB),
         cancel_requested=False,
         beat_at=_NOW,
     )
 )
+_SCOPE: Final = Prepared.of(select(answer_runs.c.scope).where(answer_runs.c.message_id == bindparam("message_id")))
 _ACTIVE: Final = Prepared.of(
     select(
         func.count().label("of_workspace"),
@@ -47,9 +51,20 @@ class PostgresRunRecords:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def open(self, message: Message, user_id: UserId) -> None:
+    async def open(self, message: Message, user_id: UserId, *, scope: Mapping[str, Any] | None = None) -> None:
         """The run of a new answer, alive from now."""
-        await self._session.rows(_OPEN, message_id=message.id, workspace_id=message.workspace_id, user_id=user_id)
+        await self._session.rows(
+            _OPEN,
+            message_id=message.id,
+            workspace_id=message.workspace_id,
+            user_id=user_id,
+            scope=None if scope is None else json.dumps(scope),  # the driver takes text
+        )
+
+    async def scope(self, message_id: MessageId) -> Mapping[str, Any] | None:
+        """What it was opened with."""
+        row = await self._session.first(_SCOPE, message_id=message_id)
+        return row["scope"] if row else None
 
     async def beat(self, message_ids: Sequence[MessageId]) -> dict[MessageId, bool]:
         """Those of them that are not ended, alive from now; for each whether somebody asked to stop."""
