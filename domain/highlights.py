@@ -16,6 +16,7 @@ _UNSPACED: Final = (
 )
 _MARKS: Final = "".join(chr(code) for code in range(0x300, 0x2000) if unicodedata.category(chr(code))[0] == "M")
 _WORDS: Final = re.compile(rf"(?P<run>[{_UNSPACED}]+)|[^\W_{_UNSPACED}](?:[^\W_{_UNSPACED}]|[{_MARKS}])*")
+_PLAIN_REST: Final = re.compile(r"[a-z0-9]*")
 # words of questions that every passage holds: English, German, French, Spanish; folded
 _COMMON: Final = """
     a about an and any are as at be been but by can could did do does for from had has have how i if in into is it its
@@ -69,19 +70,14 @@ class _Terms:
         words = told or ({*words} if not self._pairs and not self._singles else set())
         self._stems = {stem(word) for word in words}
         self._heads = {stem_[:_SHORTEST_STEM] for stem_ in self._stems}  # stems and prefixes keep so much of a word
-        ascii_heads = sorted(filter(str.isascii, self._heads))
-        # in plain English text most words are passed over without a look
-        self._candidates = re.compile(
-            rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, ascii_heads))})[A-Za-z0-9]*" if ascii_heads else r"(?!)",
-            re.IGNORECASE,
-        )
+        self._ascii_heads = sorted(filter(str.isascii, self._heads))
         self._prefixes = {word for word in words if len(word) >= _SHORTEST_PREFIX}
         self._lengths = sorted({len(word) for word in self._prefixes if len(word) <= _LONGEST_WORD})
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """Ranges in ascending order of their starts."""
         if text.isascii():
-            yield from (match.span() for match in self._candidates.finditer(text) if self._means(match.group()))
+            yield from self._in_plain(text.lower())
             return
         for match in _WORDS.finditer(text):
             if match.group("run") is None:
@@ -90,14 +86,36 @@ class _Terms:
             else:
                 yield from self._in_run(match.group(), match.start())
 
+    def _in_plain(self, text: str) -> Iterator[tuple[int, int]]:
+        """In plain English text, small letters alone, most words are passed over without a look."""
+        heads: dict[int, int] = {}  # where one begins, and its length
+        for head in self._ascii_heads:
+            start = text.find(head)
+            while start >= 0:
+                if start == 0 or not text[start - 1].isalnum():
+                    heads.setdefault(start, len(head))
+                start = text.find(head, start + 1)
+        end = 0
+        for start in sorted(heads):
+            rest = _PLAIN_REST.match(text, start + heads[start])
+            if start >= end and rest is not None:
+                end = rest.end()
+                if self._means(text[start:end]):
+                    yield start, end
+
     def _means(self, word: str) -> bool:
         folded = word.lower() if word.isascii() else fold(word)
         if folded[:_SHORTEST_STEM] not in self._heads:
             return False
         folded = folded[:_LONGEST_WORD]
-        return stem(folded) in self._stems or any(
-            folded[:length] in self._prefixes for length in self._lengths if length < len(folded)
-        )
+        if stem(folded) in self._stems:
+            return True
+        for length in self._lengths:
+            if length >= len(folded):
+                return False
+            if folded[:length] in self._prefixes:
+                return True
+        return False
 
     def _in_run(self, run: str, offset: int) -> Iterator[tuple[int, int]]:
         for index in range(len(run)):
