@@ -20,7 +20,7 @@ from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.rooms_chronicle import RoomChronicle
 from domain.access import Action, Actor
 from domain.conversations import Conversation, Message, MessageStatus, Speaker, check_content
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, InvalidInput, NotFound
 from domain.ids import CollectionId, ConversationId, MessageId
 from domain.rooms import RoomEvent
 
@@ -99,7 +99,9 @@ class PostMessage:
     """Ask: store the question, begin the answer, and let it be written whoever listens.
 
     - Without `parent_id` the question follows the conversation's youngest message; with it, the one named: a question
-      after an earlier answer begins a branch, and so does an edited one that follows what the first had followed.
+      after an earlier answer begins a branch.
+    - `edits` names a question that this one is a better version of: it follows what that one follows, also where that
+      one is the first. Both stay.
     - A conversation without a title is titled after its first question.
     """
 
@@ -116,11 +118,13 @@ class PostMessage:
         conversation_id: ConversationId,
         content: str,
         parent_id: MessageId | None = None,
+        edits: MessageId | None = None,
         use_knowledge: bool = True,
         filters: SearchFilters | None = None,
         client_msg_id: UUID | None = None,
     ) -> Asked:
-        """`InvalidInput`; `NotFound` for conversation or parent; `Conflict` while the parent is still being written.
+        """`InvalidInput`; `NotFound` for conversation, parent or what is edited; `Conflict` where an answer is edited
+        (`not_a_question`), or while the parent is still being written.
 
         In a room the question is an event: under `client_msg_id`, or else under an id of its own.
         """
@@ -129,7 +133,7 @@ class PostMessage:
         now = self.clock.now()
         async with self.begin(actor.workspace_id) as work:
             conversation = await self.access.conversation(work, actor, conversation_id)
-            history = await self._history(work, conversation, parent_id)
+            history = await self._history(work, conversation, parent_id, edits)
             question = Message(
                 id=MessageId(self.ids.new()),
                 workspace_id=actor.workspace_id,
@@ -142,9 +146,6 @@ class PostMessage:
                 created_at=now,
                 completed_at=now,
             )
-            titled = conversation.titled_after(content, now)
-            if titled is not conversation:
-                await work.conversations.save(titled)
             order = AnswerOrder(
                 actor=actor,
                 conversation=conversation,
@@ -155,13 +156,22 @@ class PostMessage:
                 filters=filters or SearchFilters(),
             )
             async with self.begin_answer.ordered(work, order, asked_as=client_msg_id or question.id) as begun:
+                titled = conversation.titled_after(content, now)
+                if titled is not conversation:
+                    await work.conversations.save(titled)
                 await work.commit(Asked(question=question, answer=order.answer))
         return await self.begin_answer.start(order, begun)
 
     async def _history(
-        self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None
+        self, work: UnitOfWork, conversation: Conversation, parent_id: MessageId | None, edits: MessageId | None
     ) -> list[Message]:
         """The thread that the question follows, oldest first."""
+        if edits is not None:
+            if parent_id is not None:
+                raise InvalidInput("A question either follows a message or edits one.", pointer="/edits")
+            parent_id = await self._followed_by(work, conversation, edits)
+            if parent_id is None:
+                return []
         if parent_id is None:
             thread = await work.messages.latest_thread(conversation.id, limit=HISTORY_MESSAGES)
         else:
@@ -173,6 +183,17 @@ class PostMessage:
                 "The answer before is still being written. Wait for it or cancel it.", code="answer_in_progress"
             )
         return thread
+
+    async def _followed_by(
+        self, work: UnitOfWork, conversation: Conversation, question_id: MessageId
+    ) -> MessageId | None:
+        """What a question follows; None for the first."""
+        question = await work.messages.get(question_id)
+        if question is None or question.conversation_id != conversation.id:
+            raise NotFound("There is no such message in this conversation.")
+        if question.role is not Speaker.USER:
+            raise Conflict("Only a question can be edited.", code="not_a_question")
+        return question.parent_id
 
 
 @frozen(kw_only=True)

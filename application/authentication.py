@@ -21,13 +21,12 @@ from domain.audit import Deed
 from domain.errors import (
     EmailTaken,
     Forbidden,
-    InvalidInput,
     NotFound,
     Unauthenticated,
 )
 from domain.ids import ApiKeyId, CollectionId, SessionId, UserId, WorkspaceId
-from domain.users import MAX_NAME_LENGTH, User, check_password, normalise_email
-from domain.workspaces import DEFAULT_COLLECTION, Collection, Membership, Workspace
+from domain.users import User, check_password, normalise_email
+from domain.workspaces import DEFAULT_COLLECTION, Collection, Membership, Workspace, check_name
 
 KEY_PREFIX: Final = "rrk_"
 
@@ -121,9 +120,7 @@ class CreateUser:
         With the token of an `invitation` they also join its workspace; `NotFound` when it is not for them.
         """
         address = normalise_email(email)
-        person = " ".join(name.split())
-        if not person or len(person) > MAX_NAME_LENGTH or not person.isprintable():
-            raise InvalidInput(f"A name needs 1 to {MAX_NAME_LENGTH} printable characters.", pointer="/name")
+        person = check_name(name)
         check_password(password, is_common=self.passwords.is_common(password))
         password_hash = await self.passwords.hash(password)
 

@@ -1,6 +1,8 @@
 """A conversation to keep: as JSON, or as Markdown for people."""
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import Any, Final
 
 from attrs import frozen
@@ -10,10 +12,11 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.views import conversation_view, message_view
 from domain.access import Action, Actor
 from domain.answers import Citation
-from domain.conversations import Conversation, Message, Speaker
-from domain.ids import ConversationId
+from domain.conversations import Conversation, Message, MessageStatus, Speaker
+from domain.ids import ConversationId, MessageId
 
 _PAGE: Final = 200
+_BEGINNING: Final = 60  # characters of a message that another one follows
 _SPEAKERS: Final = {Speaker.USER: "Question", Speaker.ASSISTANT: "Answer"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -33,9 +36,9 @@ class Exported:
         }
 
     def as_markdown(self) -> str:
-        """Every branch, in the order of time; an answer's claims carry numbers, its sources stand below it."""
+        """Every branch, in the order of time; claims carry numbers, an answer's sources stand below it."""
         title = _escaped(self.conversation.title or "Conversation")
-        parts = [f"# {title}", *(_section(message) for message in self.messages)]
+        parts = [f"# {title}", *_sections(self.messages)]
         return "\n\n".join(parts) + "\n"
 
 
@@ -60,32 +63,45 @@ class ExportConversation:
                     return Exported(conversation=conversation, messages=tuple(messages))
 
 
-def _section(message: Message) -> str:
-    moment = message.created_at.strftime("%Y-%m-%d %H:%M UTC")
-    status = "" if message.status.value == "complete" else f" ({message.status.value})"
-    lines = [f"## {_SPEAKERS[message.role]}{status}", f"*{moment}*", _numbered(message)]
-    if message.citations:
-        lines.append("\n".join(_source(citation) for citation in message.citations))
-    return "\n\n".join(line for line in lines if line)
+def _sections(messages: Sequence[Message]) -> Iterator[str]:
+    """One a message; notes are numbered through the whole document, as Markdown takes one of a name."""
+    by_id = {message.id: message for message in messages}
+    notes = 0
+    above: Message | None = None
+    for message in messages:
+        status = "" if message.status is MessageStatus.COMPLETE else f" ({message.status.value})"
+        heading = f"## {_SPEAKERS[message.role]}{status}"
+        moment = f"*{message.created_at:%Y-%m-%d %H:%M} UTC{_branch(message, above, by_id)}*"
+        reason = "" if message.error is None else f"> {_escaped(message.error.message)}"
+        sources = "\n".join(_source(number, one) for number, one in enumerate(message.citations, notes + 1))
+        yield "\n\n".join(part for part in (heading, moment, _numbered(message, notes), reason, sources) if part)
+        notes += len(message.citations)
+        above = message
 
 
-def _numbered(message: Message) -> str:
-    """The content with `[^n]` behind each claim."""
+def _branch(message: Message, above: Message | None, by_id: Mapping[MessageId, Message]) -> str:
+    """Which message this one follows, where that is not the one above it."""
+    if above is None or message.parent_id == above.id:
+        return ""
+    parent = by_id.get(message.parent_id) if message.parent_id else None
+    if parent is None:
+        return ", from the beginning"
+    return f", after “{_escaped(shorten(parent.content, _BEGINNING, placeholder='…'))}”"
+
+
+def _numbered(message: Message, notes: int) -> str:
+    """The content with a note behind each claim, numbered from `notes` + 1."""
     content = message.content
     for citation in sorted(message.citations, key=lambda one: (one.claim_to, one.index), reverse=True):
-        note = f"[^{_note(citation)}]"
-        content = content[: citation.claim_to] + note + content[citation.claim_to :]
+        number = notes + 1 + message.citations.index(citation)
+        content = f"{content[: citation.claim_to]}[^{number}]{content[citation.claim_to :]}"
     return content
 
 
-def _source(citation: Citation) -> str:
+def _source(number: int, citation: Citation) -> str:
     place = "" if citation.page_from is None else f", p. {citation.page_from}"
-    quote = _escaped(" ".join(citation.quote.split()))
-    return f"[^{_note(citation)}]: {_escaped(citation.document_title)}{place}: “{quote}”"
-
-
-def _note(citation: Citation) -> str:
-    return f"{str(citation.chunk_id)[:8]}-{citation.index + 1}"
+    quote = _escaped(citation.quote)
+    return f"[^{number}]: {_escaped(citation.document_title)}{place}: “{quote}”"
 
 
 def _escaped(text: str) -> str:

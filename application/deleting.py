@@ -1,21 +1,19 @@
 """Deleting: a tombstone now, the erasure soon after."""
 
-from typing import Final
+from functools import partial
 
 from attrs import frozen
 
 from application.auditing import note
 from application.documents import check_version, readable_collection, readable_document
-from application.errors import ConcurrentChange
 from application.ports.jobs import EraseDeleted
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retrying import until_first
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.errors import Conflict
 from domain.ids import CollectionId, DocumentId
-
-ATTEMPTS: Final = 5
 
 
 @frozen(kw_only=True)
@@ -28,12 +26,16 @@ class DeleteDocument:
     async def __call__(self, actor: Actor, *, document_id: DocumentId, version: int | None = None) -> None:
         """`NotFound` when it does not exist for this actor, also the second time."""
         actor.require(Action.DOCUMENT_WRITE)
-        async with self.begin(actor.workspace_id) as work:
-            document = await readable_document(work, actor, document_id)
-            check_version(document.version, version)
-            await work.documents.save(document.deleted(self.clock.now()))
-            await note(work, Deed.DOCUMENT_DELETED, document.id, by=actor)
-            await work.commit()
+
+        async def delete() -> None:
+            async with self.begin(actor.workspace_id) as work:
+                document = await readable_document(work, actor, document_id)
+                check_version(document.version, version)
+                await work.documents.save(document.deleted(self.clock.now()))
+                await note(work, Deed.DOCUMENT_DELETED, document.id, by=actor)
+                await work.commit()
+
+        await until_first(delete)
 
 
 @frozen(kw_only=True)
@@ -50,12 +52,7 @@ class DeleteCollection:
     async def __call__(self, actor: Actor, *, collection_id: CollectionId, version: int | None = None) -> int:
         """How many documents went. `NotFound`, `StaleVersion`, or `Conflict` with code `default_collection`."""
         actor.require(Action.COLLECTION_MANAGE)
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._delete(actor, collection_id, version)
-            except ConcurrentChange:
-                continue  # an upload put another document there meanwhile
-        return await self._delete(actor, collection_id, version)
+        return await until_first(partial(self._delete, actor, collection_id, version))  # uploads may go there meanwhile
 
     async def _delete(self, actor: Actor, collection_id: CollectionId, version: int | None) -> int:
         async with self.begin(actor.workspace_id) as work:

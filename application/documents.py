@@ -9,6 +9,7 @@ from application.errors import AlreadyExists
 from application.ports.document_repositories import DocumentQuery
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.retrying import until_first
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.documents import Document
@@ -117,18 +118,22 @@ class ChangeDocument:
         `duplicate_document` when the other collection has the same bytes already.
         """
         actor.require(Action.DOCUMENT_WRITE)
-        async with self.begin(actor.workspace_id) as work:
-            document = await readable_document(work, actor, document_id)
-            check_version(document.version, version)
-            if collection_id is not None:
-                await readable_collection(work, actor, collection_id)
-            document = document.changed(
-                title=title, tags=tags, metadata=metadata, collection_id=collection_id, now=self.clock.now()
-            )
-            try:
+
+        async def change() -> Document:
+            async with self.begin(actor.workspace_id) as work:
+                document = await readable_document(work, actor, document_id)
+                check_version(document.version, version)
+                if collection_id is not None:
+                    await readable_collection(work, actor, collection_id)
+                document = document.changed(
+                    title=title, tags=tags, metadata=metadata, collection_id=collection_id, now=self.clock.now()
+                )
                 await work.documents.save(document)
                 await note(work, Deed.DOCUMENT_CHANGED, document.id, by=actor)
                 await work.commit()
-            except AlreadyExists as error:
-                raise duplicate_document() from error
-        return document
+            return document
+
+        try:
+            return await until_first(change)
+        except AlreadyExists as error:
+            raise duplicate_document() from error

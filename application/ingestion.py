@@ -6,11 +6,10 @@ and the last transaction decides whether the work still counts.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 
 from attrs import evolve, frozen
 
-from application.errors import ConcurrentChange, ParsingFailed
+from application.errors import ParsingFailed
 from application.generations import Generations, IndexChanged, require_live
 from application.indexing import ReadDocument, cut_for, described_alike, pages_of, write
 from application.ingest_progress import EVERY, Progress, Superseded
@@ -20,10 +19,9 @@ from application.ports.jobs import DescribeDocument, IngestDocument, RemoveOldRe
 from application.ports.news import DocumentNews
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retrying import until_first
 from domain.documents import Document, Stage
 from domain.passages import Chunk, ParsedDocument
-
-SAVE_ATTEMPTS: Final = 5
 
 
 @frozen(kw_only=True)
@@ -99,51 +97,44 @@ class Ingest:
     async def _go_live(
         self, job: IngestDocument, read: Document, index: Index, parsed: ParsedDocument, chunks: Sequence[Chunk]
     ) -> None:
-        for attempt in range(SAVE_ATTEMPTS):
-            try:
-                async with self.begin(job.workspace_id) as work:
-                    await require_live(work, index)
-                    document = await work.documents.get(job.document_id)
-                    if document is None or document.is_deleted or document.revision != job.revision:
-                        raise Superseded
-                    await work.passages.replace(
-                        job.document_id, job.revision, chunks, pages_of(parsed), generation=index.generation.number
+        async def flip() -> None:
+            async with self.begin(job.workspace_id) as work:
+                await require_live(work, index)
+                document = await work.documents.get(job.document_id)
+                if document is None or document.is_deleted or document.revision != job.revision:
+                    raise Superseded
+                await work.passages.replace(
+                    job.document_id, job.revision, chunks, pages_of(parsed), generation=index.generation.number
+                )
+                await work.documents.save(
+                    document.completed(
+                        page_count=len(parsed.pages) or None,
+                        chunk_count=len(chunks),
+                        language=parsed.language,
+                        now=self.clock.now(),
                     )
-                    await work.documents.save(
-                        document.completed(
-                            page_count=len(parsed.pages) or None,
-                            chunk_count=len(chunks),
-                            language=parsed.language,
-                            now=self.clock.now(),
-                        )
+                )
+                if not described_alike(document, read):  # changed after its vectors were described
+                    await work.jobs.enqueue(
+                        [DescribeDocument(workspace_id=job.workspace_id, document_id=job.document_id)]
                     )
-                    if not described_alike(document, read):  # changed after its vectors were described
-                        await work.jobs.enqueue(
-                            [DescribeDocument(workspace_id=job.workspace_id, document_id=job.document_id)]
-                        )
-                    await work.commit()
-            except ConcurrentChange:
-                if attempt == SAVE_ATTEMPTS - 1:
-                    raise
-            else:
-                return
+                await work.commit()
+
+        await until_first(flip)
 
 
 async def settle(begin: UnitOfWorkFactory, job: IngestDocument, change: Callable[[Document], Document]) -> None:
     """Change the document a job works on, unless it is not about this revision any more."""
-    for attempt in range(SAVE_ATTEMPTS):
-        try:
-            async with begin(job.workspace_id) as work:
-                document = await work.documents.get(job.document_id)
-                if document is None or document.is_deleted or document.revision != job.revision:
-                    return
-                await work.documents.save(change(document))
-                await work.commit()
-        except ConcurrentChange:
-            if attempt == SAVE_ATTEMPTS - 1:
-                raise
-        else:
-            return
+
+    async def change_it() -> None:
+        async with begin(job.workspace_id) as work:
+            document = await work.documents.get(job.document_id)
+            if document is None or document.is_deleted or document.revision != job.revision:
+                return
+            await work.documents.save(change(document))
+            await work.commit()
+
+    await until_first(change_it)
 
 
 @frozen(kw_only=True)

@@ -10,6 +10,7 @@ from application.errors import ConcurrentChange
 from application.ports.jobs import ReindexWorkspace
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retrying import until_first
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.documents import Document, DocumentStatus
@@ -29,12 +30,16 @@ class ReindexDocument:
     async def __call__(self, actor: Actor, *, document_id: DocumentId) -> Document:
         """`NotFound` when it does not exist for this actor."""
         actor.require(Action.DOCUMENT_WRITE)
-        async with self.begin(actor.workspace_id) as work:
-            document = (await readable_document(work, actor, document_id)).reindexed(self.clock.now())
-            await work.documents.save(document)
-            await note(work, Deed.DOCUMENT_REINDEXED, document.id, by=actor)
-            await work.commit()
-        return document
+
+        async def queue() -> Document:
+            async with self.begin(actor.workspace_id) as work:
+                document = (await readable_document(work, actor, document_id)).reindexed(self.clock.now())
+                await work.documents.save(document)
+                await note(work, Deed.DOCUMENT_REINDEXED, document.id, by=actor)
+                await work.commit()
+            return document
+
+        return await until_first(queue)
 
 
 @frozen(kw_only=True)

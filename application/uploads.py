@@ -1,21 +1,27 @@
 """Files come in: new documents, and new bytes for old ones."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
 
 from attrs import field, frozen
 
 from application.auditing import note
 from application.documents import check_version, duplicate_document, readable_collection, readable_document
-from application.errors import AlreadyExists
+from application.errors import AlreadyExists, ConcurrentChange
 from application.ports.files import FileStore, StoredFile
 from application.ports.parsing import MediaTypes
 from application.ports.system import Clock, Ids
 from application.ports.unit_of_work import UnitOfWorkFactory
+from application.retrying import until_first
 from domain.access import Action, Actor
 from domain.audit import Deed
 from domain.documents import Document, check_metadata, check_tags, check_title, clean_filename
-from domain.errors import EmptyDocument, UnsupportedMediaType
+from domain.errors import DomainError, EmptyDocument, UnsupportedMediaType
 from domain.ids import CollectionId, DocumentId, WorkspaceId
+
+# After these nothing was committed. After any other error something may have been, such as when the connection breaks
+# while the commit is answered: the file stays, and the reconciler removes it where no document names it.
+REFUSED: Final = (DomainError, AlreadyExists, ConcurrentChange)
 
 
 def file_key(workspace_id: WorkspaceId, document_id: DocumentId, revision: int) -> str:
@@ -98,7 +104,7 @@ class UploadDocument:
         metadata: Mapping[str, object] | None = None,
         late: Callable[[], Particulars] | None = None,
     ) -> Receipt:
-        """Nothing is kept after any error.
+        """Nothing is kept after any error, but for a file whose commit was not answered.
 
         `late` is asked once the content has ended, and what it says takes the place of the arguments: in a form, the
         fields may follow the file.
@@ -131,7 +137,7 @@ class UploadDocument:
                 now=self.clock.now(),
             )
             existing = await self._add(actor, document)
-        except BaseException:
+        except REFUSED:
             await self.files.delete(key)
             raise
         if existing is None:
@@ -192,7 +198,8 @@ class ReviseDocument:
         intake = _Intake(files=self.files, media_types=self.media_types, max_bytes=self.max_bytes)
         name = clean_filename(filename) if filename else document.filename
         stored, media_type = await intake(key, content, name)
-        try:
+
+        async def revise() -> Document:
             async with self.begin(actor.workspace_id) as work:
                 document = await readable_document(work, actor, document_id)
                 check_version(document.version, version)
@@ -207,10 +214,12 @@ class ReviseDocument:
                 await work.documents.save(document)
                 await note(work, Deed.DOCUMENT_REVISED, document.id, by=actor)
                 await work.commit()
-        except AlreadyExists as error:
+            return document
+
+        try:
+            return await until_first(revise)
+        except REFUSED as error:
             await self.files.delete(key)
-            raise duplicate_document() from error
-        except BaseException:
-            await self.files.delete(key)
+            if isinstance(error, AlreadyExists):
+                raise duplicate_document() from error
             raise
-        return document

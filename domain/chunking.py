@@ -16,7 +16,7 @@ from domain.pages import PageIndex
 from domain.passages import Block, BlockKind, Chunk, ParsedDocument, below_headings
 from domain.sentences import sentences, trimmed
 
-RULES: Final = 2  # to be raised with every change of what is cut where: indexes are then built anew beside the live
+RULES: Final = 3  # to be raised with every change of what is cut where: indexes are then built anew beside the live
 TARGET_TOKENS: Final = 200  # small enough to be about one thing, and room for headings in a window of 256
 _OVERLAP_SHARE: Final = 5
 _ROWS: Final = {BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW}

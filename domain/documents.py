@@ -27,6 +27,7 @@ from domain.events import (
     RevisionReplaced,
 )
 from domain.ids import CollectionId, DocumentId, UserId, WorkspaceId
+from domain.lines import is_legible, is_storable, one_line
 from domain.times import aware
 
 MAX_TITLE_LENGTH: Final = 500
@@ -88,8 +89,7 @@ def clean_filename(name: str | None) -> str:
     Names come from clients: directories, `..`, newlines and 300 characters are all ordinary.
     """
     last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
-    kept = "".join(c if c.isprintable() else " " for c in last)
-    cleaned = " ".join(kept.split()).strip(". ")
+    cleaned = one_line(last).strip(". ")
     if not cleaned:
         return "unnamed"
     if len(cleaned) <= MAX_FILENAME_LENGTH:
@@ -102,7 +102,7 @@ def clean_filename(name: str | None) -> str:
 
 def check_title(title: str) -> str:
     """A trimmed title of 1 to 500 characters; else `InvalidInput`."""
-    cleaned = " ".join("".join(c if c.isprintable() else " " for c in title).split())
+    cleaned = one_line(title)
     if not cleaned or len(cleaned) > MAX_TITLE_LENGTH:
         raise InvalidInput(f"A title needs 1 to {MAX_TITLE_LENGTH} characters.", pointer="/title")
     return cleaned
@@ -111,7 +111,7 @@ def check_title(title: str) -> str:
 def check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     """Trimmed, without repeats, in the order given; else `InvalidInput`."""
     cleaned = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
-    if len(cleaned) > MAX_TAGS or any(len(tag) > MAX_TAG_LENGTH or not tag.isprintable() for tag in cleaned):
+    if len(cleaned) > MAX_TAGS or any(len(tag) > MAX_TAG_LENGTH or not is_legible(tag) for tag in cleaned):
         raise InvalidInput(
             f"At most {MAX_TAGS} tags of at most {MAX_TAG_LENGTH} printable characters each.", pointer="/tags"
         )
@@ -125,14 +125,17 @@ def check_metadata(metadata: Mapping[str, object]) -> dict[str, MetadataValue]:
     checked: dict[str, MetadataValue] = {}
     for key, value in metadata.items():
         fits = (
-            (isinstance(value, str) and len(value) <= MAX_METADATA_TEXT and "\0" not in value)
+            (isinstance(value, str) and len(value) <= MAX_METADATA_TEXT and is_storable(value))
             or isinstance(value, bool)
             or (isinstance(value, int) and abs(value) < 2**53)
             or (isinstance(value, float) and value == value and abs(value) != float("inf"))  # noqa: PLR0124 NaN
         )
-        if not fits or not key or len(key) > MAX_TAG_LENGTH or not key.isprintable():
+        if not key or len(key) > MAX_TAG_LENGTH or not is_legible(key):
+            raise InvalidInput(f"Metadata keys have 1 to {MAX_TAG_LENGTH} printable characters.", pointer="/metadata")
+        if not fits:
             raise InvalidInput(
-                "Metadata is a flat object of strings, numbers and booleans.", pointer=f"/metadata/{key}"
+                f"Metadata is a flat object of numbers, booleans and strings (at most {MAX_METADATA_TEXT} characters).",
+                pointer=f"/metadata/{key.replace('~', '~0').replace('/', '~1')}",  # RFC 6901
             )
         checked[key] = value  # type: ignore[assignment]
     return checked

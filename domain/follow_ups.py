@@ -47,9 +47,14 @@ def points_back(question: str) -> bool:
     if _UNSPACED.search(text):
         return len(text) <= _FEW_SIGNS
     words = _WORD.findall(text)
-    own = sum(word not in _NOT_OWN for word in words)
+    own = len(own_words(text))
     points = not words or words[0] in _BEGINNINGS or not _POINTERS.isdisjoint(words)
     return own < _FEW_WORDS or (points and own < _ENOUGH_WORDS)
+
+
+def own_words(question: str) -> list[str]:
+    """Those that say what it is about, beside words that ask, point or join; in lower case."""
+    return [word for word in _WORD.findall(question.casefold()) if word not in _NOT_OWN]
 
 
 def read_along(question: str, before: Sequence[str]) -> list[str]:

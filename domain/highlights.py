@@ -16,7 +16,6 @@ _UNSPACED: Final = (
 )
 _MARKS: Final = "".join(chr(code) for code in range(0x300, 0x2000) if unicodedata.category(chr(code))[0] == "M")
 _WORDS: Final = re.compile(rf"(?P<run>[{_UNSPACED}]+)|[^\W_{_UNSPACED}](?:[^\W_{_UNSPACED}]|[{_MARKS}])*")
-_PLAIN_REST: Final = re.compile(r"[a-z0-9]*")
 # words of questions that every passage holds: English, German, French, Spanish; folded
 _COMMON: Final = """
     a about an and any are as at be been but by can could did do does for from had has have how i if in into is it its
@@ -34,6 +33,8 @@ _ENDINGS: Final = tuple(_SUFFIXES.split())  # of English words, the longest firs
 _SHORTEST_STEM: Final = 3
 _SHORTEST_PREFIX: Final = 4
 _LONGEST_WORD: Final = 64  # of what is compared; nobody's word is longer
+_REST: Final = re.compile("[a-z0-9]*")  # of a word in lower case ASCII
+_FEW_HEADS: Final = 32  # that a text is searched for one by one; with more of them it is quicker to look at each word
 
 
 def highlights(text: str, query: str) -> tuple[tuple[int, int], ...]:
@@ -70,13 +71,12 @@ class _Terms:
         words = told or ({*words} if not self._pairs and not self._singles else set())
         self._stems = {stem(word) for word in words}
         self._heads = {stem_[:_SHORTEST_STEM] for stem_ in self._stems}  # stems and prefixes keep so much of a word
-        self._ascii_heads = sorted(filter(str.isascii, self._heads))
         self._prefixes = {word for word in words if len(word) >= _SHORTEST_PREFIX}
         self._lengths = sorted({len(word) for word in self._prefixes if len(word) <= _LONGEST_WORD})
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """Ranges in ascending order of their starts."""
-        if text.isascii():
+        if text.isascii() and len(self._heads) <= _FEW_HEADS:
             yield from self._in_plain(text.lower())
             return
         for match in _WORDS.finditer(text):
@@ -86,22 +86,18 @@ class _Terms:
             else:
                 yield from self._in_run(match.group(), match.start())
 
-    def _in_plain(self, text: str) -> Iterator[tuple[int, int]]:
-        """In plain English text, small letters alone, most words are passed over without a look."""
-        heads: dict[int, int] = {}  # where one begins, and its length
-        for head in self._ascii_heads:
-            start = text.find(head)
-            while start >= 0:
-                if start == 0 or not text[start - 1].isalnum():
-                    heads.setdefault(start, len(head))
-                start = text.find(head, start + 1)
-        end = 0
-        for start in sorted(heads):
-            rest = _PLAIN_REST.match(text, start + heads[start])
-            if start >= end and rest is not None:
-                end = rest.end()
-                if self._means(text[start:end]):
-                    yield start, end
+    def _in_plain(self, text: str) -> list[tuple[int, int]]:
+        """In ASCII: only where a head stands a word is looked at, which is nearly nowhere."""
+        found: set[tuple[int, int]] = set()
+        for head in self._heads:
+            at = text.find(head)
+            while at >= 0:
+                if at == 0 or not text[at - 1].isalnum():
+                    rest = _REST.match(text, at)
+                    if rest is not None and self._means(rest.group()):
+                        found.add(rest.span())
+                at = text.find(head, at + 1)
+        return sorted(found)
 
     def _means(self, word: str) -> bool:
         folded = word.lower() if word.isascii() else fold(word)

@@ -13,7 +13,6 @@ from domain.times import aware
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_PASSWORD_LENGTH: Final = 1024
 MAX_EMAIL_LENGTH: Final = 254
-MAX_NAME_LENGTH: Final = 200
 RETRY_GRACE: Final = timedelta(seconds=10)
 MAX_SPENT_TOKENS: Final = 3000  # of one session; a month of exchanges every quarter of an hour
 

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from domain.access import Role
 from domain.errors import Conflict, Forbidden, InvalidInput
 from domain.ids import CollectionId, UserId, WorkspaceId
+from domain.lines import is_legible
 from domain.times import aware
 
 DEFAULT_COLLECTION: Final = "General"
@@ -18,7 +19,7 @@ MAX_NAME_LENGTH: Final = 200
 def check_name(name: str, *, pointer: str = "/name") -> str:
     """A trimmed, non-empty, printable name of at most 200 characters; else `InvalidInput`."""
     cleaned = " ".join(name.split())
-    if not cleaned or len(cleaned) > MAX_NAME_LENGTH or not cleaned.isprintable():
+    if not cleaned or len(cleaned) > MAX_NAME_LENGTH or not is_legible(cleaned):
         raise InvalidInput(f"A name needs 1 to {MAX_NAME_LENGTH} printable characters.", pointer=pointer)
     return cleaned
 

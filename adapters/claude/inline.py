@@ -90,11 +90,12 @@ class MarkerReader:
         yield from self._parts(final=False)
 
     def end(self) -> Iterator[ModelPart]:
-        """No more comes: the rest, and the end of the open block."""
+        """No more of this block comes: the rest, and its end; white space that stood alone goes before the next."""
         yield from self._parts(final=True)
         if self._claim and self._space:
             yield TextPart(text=self._space)
-        self._space = ""
+        if self._claim:
+            self._space = ""
         yield from self._close()
 
     def _parts(self, *, final: bool) -> Iterator[ModelPart]:

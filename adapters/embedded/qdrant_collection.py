@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ from adapters.embedded.qdrant_updates import Change
 FIRST_SHARD = "shard"
 _MANY_REMOVED = 1000  # points below which their space is not worth a rebuild, as in Edge
 _SHARE = 4  # rebuilt when a fourth of the points is without a graph, or was removed
+# While nobody writes a graph is also built for fewer: those outside it are compared one by one in every search.
+_SHARE_AT_REST = 50
+_PART_AT_REST = 10  # of the points from which there is a graph at all
 
 
 class EngineFailed(Exception):
@@ -81,6 +85,7 @@ class Collection:
     journal: Journal | None = None  # of what is written while a rebuild is under way
     _unflushed: bool = False  # updates stand in the log only; they survive the death of the process
     _recorded: int = 0  # of `live.removed`, as live.json has it
+    _written: float = field(factory=time.monotonic)  # when it was written last, or opened
 
     @classmethod
     def create(cls, folder: Path, body: models.CreateCollection) -> "Collection":
@@ -126,7 +131,7 @@ class Collection:
                     with engine_errors():
                         self.shard.update(operation)
             finally:  # of several that fail midway the first are done
-                self._unflushed = True
+                self._unflushed, self._written = True, time.monotonic()
                 self._note(change)
             if removes:
                 self.live = evolve(self.live, removed=self.live.removed + max(0, before - self._count()))
@@ -165,12 +170,19 @@ class Collection:
         """Whether it has so many points that exact scans take long; 0: never."""
         return 0 < graph_from <= self._count()
 
-    def wants_rebuild(self, graph_from: int) -> bool:
-        """Whether many points are without a graph, or take space though they were removed."""
+    def wants_rebuild(self, graph_from: int, rest: float) -> bool:
+        """Whether many points are without a graph, or take space though they were removed.
+
+        After `rest` seconds without a write, which is a good time for it, fewer points without a graph are enough.
+        """
         points = self._count()
-        removed = self.live.removed > max(_MANY_REMOVED, points // _SHARE)
+        if self.live.removed > max(_MANY_REMOVED, points // _SHARE):
+            return True
         fresh = unindexed(self.shard, self.made_by) - self.live.unindexed
-        return removed or (self.wants_graph(graph_from) and fresh >= max(graph_from, points // _SHARE))
+        enough = max(graph_from, points // _SHARE)
+        if time.monotonic() - self._written >= rest:
+            enough = max(graph_from // _PART_AT_REST, points // _SHARE_AT_REST, 1)
+        return self.wants_graph(graph_from) and fresh >= enough
 
     def _count(self) -> int:
         with engine_errors():

@@ -39,6 +39,7 @@ from adapters.embedded.qdrant_shards import Shards
 from adapters.embedded.supervisor import launch_argv
 
 GRAPH_FROM: Final = 20_000  # points; an exact scan of so many takes some 2 ms
+REST_SECONDS: Final = 60.0  # without a write: what somebody is bringing in has come to its end
 _LOOK_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 300.0  # after one that failed
 _ROOM: Final = 2.5  # free space that is needed, by the size of the live shard: a copy and what is built from it
@@ -77,7 +78,7 @@ class Rebuilds:
         if collection not in self.shards.collections or time.monotonic() < self._not_before.get(collection.name, 0.0):
             return False
         with suppress(EngineFailed):  # a search will say so
-            return collection.wants_rebuild(self.graph_from)
+            return collection.wants_rebuild(self.graph_from, REST_SECONDS)
         return False
 
     async def _rebuild(self, collection: Collection) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from attrs import frozen
 
 from adapters.embedding.model import Kind
+from adapters.plain_http import PlainTransport
 from application.errors import EmbedderUnavailable
 from application.ports.embedding import Embedder, Vector
 
@@ -56,7 +57,7 @@ class HttpEmbedder(Embedder):
             base_url=base,
             headers=headers,
             timeout=httpx.Timeout(limits.passages, connect=limits.connect),
-            limits=httpx.Limits(max_connections=32, keepalive_expiry=60),
+            transport=PlainTransport(keepalive=60, max_connections=32),
             trust_env=False,
         )
         self._model = model

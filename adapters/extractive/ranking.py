@@ -17,6 +17,7 @@ from attrs import frozen
 from adapters.extractive.quotable import row, sentence
 from adapters.words import PAIRED, terms
 from domain.answers import Source
+from domain.follow_ups import own_words
 
 _BEFORE_SHARE: Final = 0.5  # what a word of the question before counts, in a follow-up
 _RELATIVE_FLOOR: Final = 0.85  # of the best score; weaker ones do not belong beside it
@@ -109,13 +110,14 @@ def best_blocks(
     wanted = _weights(question, before, [said for _, _, _, said in blocks])
     headings = [frozenset(terms(" ".join([one.title, *one.passage.chunk.heading_path]))) for one in sources]
     bar = _bar_for(question)
+    own = _own(question, before, [said for _, _, _, said in blocks])
     signs = [sign for cue, sign in _CUES if cue.search(question.casefold())]
     sentences: list[Found] = []
     fragments: list[Found] = []
     for rank, source, index, said in blocks:
         coverage = _coverage(wanted, said) + _HEADING_SHARE * _coverage(wanted, headings[rank] - said)
         cosine = similarities.get((source.uri, index), 0.0) if similarities else None
-        if not _answers(bar, coverage, cosine):
+        if not _answers(bar, coverage, cosine) or (own and own.isdisjoint(said)):
             continue
         text = source.blocks[index]
         score = coverage + bar.cosine * (cosine or 0.0) + _RANK_BONUS / (1 + rank)
@@ -181,6 +183,17 @@ def _weights(question: str, before: str, blocks: Sequence[frozenset[str]]) -> di
 
 def _idf(having: int, total: int) -> float:
     return math.log(1 + (total - having + 0.5) / (having + 0.5))
+
+
+def _own(question: str, before: str, blocks: Sequence[frozenset[str]]) -> frozenset[str]:
+    """What a follow-up asks that the questions before did not, as far as any block has it.
+
+    A sentence with none of it would say the answer before again.
+    """
+    if not before:
+        return frozenset()
+    about = frozenset(terms(" ".join(own_words(question)))) - _ASKING - frozenset(terms(before))
+    return about & frozenset[str]().union(*blocks)
 
 
 def _coverage(wanted: Mapping[str, float], said: frozenset[str]) -> float:

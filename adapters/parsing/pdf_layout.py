@@ -34,6 +34,8 @@ _MOST_DIGITS: Final = 0.2
 _SHORT: Final = 0.85  # of the line below, to which a heading reaches at most
 _LEADING: Final = 1.15  # font sizes from one line of text to the next, at least
 _LEVELS: Final = 6
+_TITLE_LINES: Final = 2  # of a title in several lines, at least
+_BRACKETED: Final = re.compile(r"\(.*\)$")
 _WIDE: Final = 1.0  # font sizes by which a line that reaches the margin may fall short of it
 # TeX draws an accent, then the letter it stands on; other programs the letter first
 _ACCENT: Final = re.compile(
@@ -113,6 +115,8 @@ def _starts_new(current: Sequence[Line], line: Line, usual: float) -> bool:
         return not _goes_on(before, line)
     if len(current) == 1 and _heads(before, line):
         return True
+    if _is_title(current) and not _is_title([*current, line]):
+        return True
     step = min(max(usual, line.size * _LEADING), max(line.size, before.size, 1) * 2)
     return down > _NEW_PARAGRAPH_GAP * step or (_BULLET.match(line.text) is not None and not _runs_on(current, line))
 
@@ -128,6 +132,16 @@ def _heads(line: Line, body: Line) -> bool:
     if not _stands_out(line) or (_stands_out(body) and not is_short):
         return False
     return _SECTION.match(line.text) is not None or (line.bold and not body.bold and is_short)
+
+
+def _is_title(lines: Sequence[Line]) -> bool:
+    """Whether lines stand centred one below the other, as above a statement, in bold but for units in brackets."""
+    marked = all((line.bold or _BRACKETED.match(line.text)) and not line.gaps for line in lines)
+    if len(lines) < _TITLE_LINES or not marked:
+        return False
+    middles = [line.box[0] + line.box[2] for line in lines]
+    lefts = [line.box[0] for line in lines]
+    return max(middles) - min(middles) <= 2 * lines[0].size and max(lefts) - min(lefts) > lines[0].size
 
 
 def _stands_out(line: Line) -> bool:
@@ -223,6 +237,8 @@ class _Kinds:
                 return BlockKind.HEADING, min(self._base + depth, _LEVELS)
             if len(lines) == 1 and self._is_named(lines[0], text):
                 return BlockKind.HEADING, self._base if text.upper() == text else _LEVELS
+            if _is_title(lines) and any(self._is_named(line, line.text) for line in lines):
+                return BlockKind.HEADING, self._base
         return (BlockKind.LIST_ITEM if _BULLET.match(text) else BlockKind.PARAGRAPH), 0
 
     def _is_marked(self, lines: Sequence[Line], text: str) -> bool:

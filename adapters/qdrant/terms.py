@@ -11,7 +11,7 @@ Khmer), else into overlapping pairs of characters, as Korean is, whose particles
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Final
 
@@ -75,7 +75,11 @@ _OF_PAIRS: Final = re.compile(f"[{_PAIRS}]")
 _ASCII: Final = re.compile(r"[a-z0-9]+")
 _DROPPED: Final = re.compile("[\u0640\u064b-\u065f\u0670\u00ad\u200b-\u200d\u2060]")  # tatweel, vowel points, joiners
 _TURKISH: Final = str.maketrans({"I": "\u0131", "\u0130": "i"})  # dotless and dotted
+_HYPHEN: Final = re.compile("[-\u2010\u2011]")
+_COMPOUND: Final = re.compile(f"[^\\W\\d_][^\\W_]*(?:{_HYPHEN.pattern}[^\\W_]+)+")  # begins with a letter
 _LONGEST: Final = 64  # of a word; what is longer is none
+_IDS: Final = 1 << 32  # how many ids of terms there are
+_SPREAD: Final = 0x9E3779B1  # odd, near the golden ratio's part of them (Knuth): "a b" is another pair than "b a"
 # of Hindi nouns and verbs, by length (Ramanathan and Rao, 2003, "A Lightweight Stemmer for Hindi")
 _HINDI: Final = tuple(
     tuple(endings.split())
@@ -99,6 +103,25 @@ def plain_terms(text: str, language: str | None) -> Iterator[tuple[int, ...]]:
     """The ids of each word as it stands, without accents; none for a stop word."""
     for word in words(text, language):
         yield _as_it_stands(word, language)
+
+
+def pairs(stems: Iterable[tuple[int, ...]]) -> Iterator[int]:
+    """The ids of neighbouring stems, two by two; stop words between them do not count, divided runs part them."""
+    before: int | None = None
+    for ids in stems:
+        if len(ids) == 1:
+            if before is not None:
+                yield (before * _SPREAD ^ ids[0]) % _IDS
+            before = ids[0]
+        elif ids:
+            before = None
+
+
+def closed(text: str, language: str | None) -> Iterator[int]:
+    """The ids of hyphenated compounds written as one word: "e-mail" and "IL-6" are also "email" and "IL6"."""
+    for compound in _COMPOUND.findall(text):
+        for ids in terms(_HYPHEN.sub("", compound), language):
+            yield from ids
 
 
 def words(text: str, language: str | None) -> Iterator[str]:

@@ -65,7 +65,6 @@ class VectorHit:
     """A chunk that was found; higher scores are better, comparable within one answer only."""
 
     chunk_id: ChunkId
-    document_id: DocumentId
     score: float
 
 

@@ -5,7 +5,7 @@ Both speak the shapes of the HTTP interface, so that a command prints the same w
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -13,7 +13,6 @@ from uuid import UUID
 import httpx
 from attrs import define, frozen
 
-from application.errors import ApplicationError
 from application.knowledge import SearchFilters
 from application.ports.document_repositories import DocumentQuery
 from application.use_cases import UseCases
@@ -21,6 +20,7 @@ from domain.access import Actor
 from domain.errors import NotFound
 from domain.ids import CollectionId, ConversationId, DocumentId, MessageId
 from domain.passages import SearchMode
+from entrypoints.cli.following import FollowedAnswer, ServerFailed, refusal
 from entrypoints.http.document_resources import document_view, result_view
 
 PIECE: Final = 256 * 1024  # bytes read at a time
@@ -175,12 +175,6 @@ def _id(collection_id: str | None) -> CollectionId | None:
     return None if collection_id is None else CollectionId(UUID(collection_id))
 
 
-class ServerFailed(ApplicationError):
-    """A running server refused or did not answer."""
-
-    code = "server_failed"
-
-
 @frozen(kw_only=True)
 class ServerBackend:
     """A running server, over HTTP."""
@@ -263,38 +257,8 @@ class ServerBackend:
         if conversation is None:
             body: Json = {} if collection_id is None else {"collection_ids": [collection_id]}
             conversation = (await _json(self.client.post(f"{self._base}/conversations", json=body)))["id"]
-        url = f"{self._base}/conversations/{conversation}/messages"
-        headers = {"Accept": "text/event-stream"}
-        message_id: str | None = None
-        async with self.client.stream(
-            "POST", url, json={"content": question}, headers=headers, timeout=httpx.Timeout(30, read=None)
-        ) as response:
-            if response.is_error:
-                await response.aread()
-                _checked(response)
-            try:
-                async for name, data in server_sent_events(response.aiter_lines()):
-                    if name == "message.created":
-                        message_id = data["message"]["id"]
-                    if name in {"message.completed", "message.failed"}:
-                        message_id = None
-                    yield name, data
-            finally:
-                if message_id is not None:
-                    await self.client.post(f"{self._base}/messages/{message_id}/cancel")
-
-
-async def server_sent_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Json]]:
-    """Name and data of each event; comments are passed over (WHATWG HTML, server-sent events)."""
-    name, data = "message", ""
-    async for line in lines:
-        if line.startswith("event:"):
-            name = line[6:].strip()
-        elif line.startswith("data:"):
-            data += line[5:].strip()
-        elif not line and data:
-            yield name, json.loads(data)
-            name, data = "message", ""
+        async for event in FollowedAnswer(client=self.client, workspace=self._base)(conversation, question):
+            yield event
 
 
 async def _json(call: Any) -> Json:
@@ -306,10 +270,6 @@ async def _json(call: Any) -> Json:
 
 def _checked(response: httpx.Response) -> Json:
     if response.is_error:
-        problem: Mapping[str, Any] = {}
-        if "json" in response.headers.get("content-type", ""):
-            problem = response.json()
-        detail = problem.get("detail") or problem.get("title") or response.reason_phrase
-        raise ServerFailed(f"The server said {response.status_code}: {detail}", code=problem.get("code"))
+        raise refusal(response)
     parsed: Json = response.json()
     return parsed

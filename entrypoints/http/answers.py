@@ -21,7 +21,7 @@ from entrypoints.http.errors import RETRY_AFTER, problem
 from entrypoints.http.idempotency import REPLAYED, Once, OnceDep
 from entrypoints.http.json_response import JSONResponse
 from entrypoints.http.routing import WORKSPACE, about, event_stream, problems
-from entrypoints.http.schemas import FeedbackBody, MessageBody
+from entrypoints.http.schemas import FeedbackBody, MessageBody, RegenerateBody
 from entrypoints.http.sse import EventStream, ServerEvent, last_seen, wants_events
 
 router = APIRouter(tags=["chat"])
@@ -96,6 +96,7 @@ async def post_message(
             conversation_id=ConversationId(conversation_id),
             content=body.content,
             parent_id=None if body.parent_id is None else MessageId(body.parent_id),
+            edits=None if body.edits is None else MessageId(body.edits),
             use_knowledge=body.use_knowledge,
             filters=None if body.filters is None else body.filters.filters(),
         ),
@@ -158,11 +159,18 @@ async def regenerate_answer(
     actor: ActorDep,
     once: OnceDep,
     message_id: UUID,
+    body: RegenerateBody | None = None,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Another answer to the same question."""
+    asked = body or RegenerateBody()
     answer_id = await once.reference(
-        lambda: use_cases.regenerate_answer(actor, message_id=MessageId(message_id)),
+        lambda: use_cases.regenerate_answer(
+            actor,
+            message_id=MessageId(message_id),
+            use_knowledge=asked.use_knowledge,
+            filters=None if asked.filters is None else asked.filters.filters(),
+        ),
         lambda asked: str(asked.answer.id),
     )
     return await _answered(use_cases, actor, once, answer_id, accept)

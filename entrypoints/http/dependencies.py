@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final, Protocol
 from uuid import UUID
 
-from fastapi import Depends, Header, Security
+from fastapi import Depends, Header, Path, Security
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from application.authentication import Identity
 from application.use_cases import UseCases
 from domain.access import Actor
-from domain.errors import Unauthenticated
+from domain.errors import NotFound, Unauthenticated
 from domain.ids import WorkspaceId
 from entrypoints.http.rates import Rates
 
@@ -122,15 +122,25 @@ class Person(Bearer):
         return await identify(connection)
 
 
+def resource_id(text: str) -> UUID:
+    """An id in a path; `NotFound` for what is none, as for one that nothing has."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("There is no such resource.") from error
+
+
 class Member(Bearer):
     """Whoever asks, in the workspace of the path."""
 
-    async def __call__(self, connection: HTTPConnection, workspace_id: UUID) -> Actor:
-        """Their place in it."""
+    async def __call__(
+        self, connection: HTTPConnection, workspace_id: Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+    ) -> Actor:
+        """Their place in it; who asks is settled before it is said whether that is an id at all."""
         identity = await identify(connection)
         state = connection.app.state
         use_cases: UseCases = state.container.use_cases()
-        actor = await use_cases.enter_workspace(identity, WorkspaceId(workspace_id))
+        actor = await use_cases.enter_workspace(identity, WorkspaceId(resource_id(workspace_id)))
         await state.rates.charge_workspace(connection, identity, actor.workspace_id)
         return actor
 

@@ -25,7 +25,7 @@ from entrypoints.http.uploads import Upload
 
 router = APIRouter(tags=["documents"])
 CONTENT = f"{WORKSPACE}/documents/{{document_id}}/content"
-RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+RANGE: Final = re.compile(r"bytes=(\d{0,30})-(\d{0,30})", re.ASCII | re.IGNORECASE)
 
 _BYTES: Final[dict[str, Any]] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}  # of the document's type
 FILE_PART: Final[dict[str, Any]] = {"type": "string", "format": "binary", "description": "One file."}
@@ -174,7 +174,8 @@ async def download_document(
     """The original bytes."""
     document = await use_cases.show_document(actor, document_id=DocumentId(document_id))
     headers = _content_headers(document)
-    if if_none_match and headers["ETag"] in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    if not known.isdisjoint({headers["ETag"], "*"}):
         return Response(status_code=304, headers={"ETag": headers["ETag"]})
     asked = byte_range if if_range is None or if_range.strip() == headers["ETag"] else None
     part = parse_range(asked, document.size)

@@ -18,8 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from domain.errors import NotFound
-from entrypoints.http.dependencies import Member, Person, get_container, get_use_cases
+from entrypoints.http.dependencies import Member, Person, get_container, get_use_cases, resource_id
 
 Find = Callable[[Request], Any]
 
@@ -123,19 +122,11 @@ def _plan(dependant: Dependant) -> tuple[list[tuple[str, Find]], list[tuple[str,
 
 
 def _entering(member: Member) -> Find:
-    workspace_id = _id("workspace_id")
-
     async def enter(request: Request) -> Any:
-        return await member(request, workspace_id(request))
+        return await member(request, request.path_params["workspace_id"])
 
     return enter
 
 
 def _id(name: str) -> Find:
-    def find(request: Request) -> UUID:
-        try:
-            return UUID(request.path_params[name])
-        except ValueError as error:
-            raise NotFound("There is no such resource.") from error
-
-    return find
+    return lambda request: resource_id(request.path_params[name])

@@ -239,6 +239,17 @@ class MessageBody(Body):
     model_config = example(content="How long is the notice period?")
     content: str
     parent_id: UUID | None = Field(default=None, description="The message it follows; the youngest when left out.")
+    edits: UUID | None = Field(
+        default=None, description="The question that this is a better version of; it follows what that one follows."
+    )
+    use_knowledge: StrictBool = True
+    filters: FiltersBody | None = None
+
+
+class RegenerateBody(Body):
+    """What another answer may read."""
+
+    model_config = example(use_knowledge=True)
     use_knowledge: StrictBool = True
     filters: FiltersBody | None = None
 

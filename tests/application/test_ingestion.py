@@ -1,22 +1,23 @@
 """From upload to search and back out, whatever happens on the way."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import pytest
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
-from application.errors import EmbedderUnavailable, VectorsUnavailable
+from application.errors import DatabaseUnavailable, EmbedderUnavailable, VectorsUnavailable
 from application.ports.jobs import IngestDocument
 from application.ports.unit_of_work import UnitOfWork
 from domain.access import Actor
 from domain.documents import Document, DocumentStatus, FailureCode, Stage
 from domain.errors import EmptyDocument, NotFound, StaleVersion, TooLarge, UnsupportedMediaType
-from domain.ids import WorkspaceId
+from domain.ids import DocumentId, WorkspaceId
 from domain.passages import SearchMode
 from tests.application.conftest import bytes_of, member, upload
 from tests.fakes.assembly import Assembly
-from tests.fakes.database import DOCUMENTS
+from tests.fakes.database import DOCUMENTS, FakeDatabase
 
 TEXT = "The heron stands in the reeds.\n\nIt waits for fish."
 
@@ -318,3 +319,65 @@ async def test_going_live_while_being_asked_about_keeps_the_vectors(assembly: As
 
     assert went_live.is_set()
     assert await found(assembly, ann, "heron") == ["a.txt"]
+
+
+async def test_a_commit_without_an_answer_keeps_the_file(assembly: Assembly, ann: Actor) -> None:
+    """The document may be there: sent again it is found, and can be read."""
+    database = assembly.begin.database
+    database.commits_unanswered = True
+    with pytest.raises(DatabaseUnavailable):
+        await assembly.use_cases.upload_document(ann, content=bytes_of("The heron stands."), filename="a.txt")
+    database.commits_unanswered = False
+
+    again = await assembly.use_cases.upload_document(ann, content=bytes_of("The heron stands."), filename="a.txt")
+    await assembly.worker().drain()
+
+    assert not again.created
+    assert (await assembly.use_cases.show_document(ann, document_id=again.document.id)).status is DocumentStatus.READY
+
+    database.commits_unanswered = True
+    with pytest.raises(DatabaseUnavailable):
+        await assembly.use_cases.revise_document(
+            ann, document_id=again.document.id, content=bytes_of("The stork stands."), filename="b.txt"
+        )
+    database.commits_unanswered = False
+    await assembly.worker().drain()
+
+    assert await found(assembly, ann, "stork") == ["a.txt"]
+
+
+@define
+class OvertakingClock:
+    """Somebody else changes the document each time that the hour is asked, `times` times."""
+
+    database: FakeDatabase
+    document_id: DocumentId
+    times: int
+
+    def now(self) -> datetime:
+        rows = self.database.table(DOCUMENTS)
+        if self.times:
+            self.times -= 1
+            rows[self.document_id] = evolve(rows[self.document_id], version=rows[self.document_id].version + 1)
+        return datetime.now(UTC)
+
+
+async def test_who_names_no_version_is_not_sent_away(assembly: Assembly, ann: Actor) -> None:
+    """Because somebody else, or the ingestion, was a moment faster; who names one is."""
+    document = await upload(assembly, ann, "The heron stands in the reeds.")
+    about = {"document_id": document.id}
+
+    def overtaken(use_case: Any) -> Any:
+        return evolve(use_case, clock=OvertakingClock(assembly.begin.database, document.id, times=2))
+
+    cases = assembly.use_cases
+    changed = await overtaken(cases.change_document)(ann, **about, title="Herons")
+    assert (changed.title, changed.version) == ("Herons", document.version + 3)
+    with pytest.raises(StaleVersion):
+        await overtaken(cases.change_document)(ann, **about, title="Cranes", version=changed.version)
+    assert (await overtaken(cases.reindex_document)(ann, **about)).status is DocumentStatus.QUEUED
+    revised = await overtaken(cases.revise_document)(ann, **about, content=bytes_of("The stork."), filename="b.txt")
+    assert (revised.title, revised.filename) == ("Herons", "b.txt")
+    await overtaken(cases.delete_document)(ann, **about)
+    with pytest.raises(NotFound):
+        await cases.show_document(ann, **about)

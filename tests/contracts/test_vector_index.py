@@ -18,7 +18,7 @@ from adapters.embedded.sockets import free_port
 from adapters.qdrant.index import QdrantIndex, QdrantSettings
 from application.errors import VectorsUnavailable
 from application.ports.vectors import IndexedChunk, IndexedRevision, PassageFilter, VectorIndex, VectorQuery
-from domain.ids import CollectionId, DocumentId, WorkspaceId, chunk_id
+from domain.ids import ChunkId, CollectionId, DocumentId, WorkspaceId, chunk_id
 from domain.passages import SearchMode
 from tests.conftest import QdrantServer
 from tests.fakes.vectors import InMemoryVectorIndex
@@ -129,8 +129,13 @@ def ask(
     )
 
 
-async def documents_of(index: VectorIndex, workspace: WorkspaceId, query: VectorQuery) -> set[DocumentId]:
-    return {hit.document_id for hit in await index.search(workspace, query)}
+def sole(document: DocumentId) -> ChunkId:
+    """Its only passage, where `chunk` was told no more than the document."""
+    return chunk_id(document, 1, 0)
+
+
+async def found_by(index: VectorIndex, workspace: WorkspaceId, query: VectorQuery) -> set[ChunkId]:
+    return {hit.chunk_id for hit in await index.search(workspace, query)}
 
 
 async def test_prepare_twice_changes_nothing(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -140,7 +145,7 @@ async def test_prepare_twice_changes_nothing(index: VectorIndex, workspace: Work
 
     await index.prepare()
 
-    assert {document} == await documents_of(index, workspace, ask())
+    assert {sole(document)} == await found_by(index, workspace, ask())
 
 
 async def test_a_new_workspace_is_empty(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -165,7 +170,7 @@ async def test_upsert_twice_is_once(index: VectorIndex, workspace: WorkspaceId) 
     assert [IndexedRevision(document_id=document, revision=1, chunks=1)] == await index.revisions(workspace)
     assert await index.search(workspace, ask("zebra", mode=SearchMode.KEYWORD)) == []
     assert len(await index.search(workspace, ask("giraffe", mode=SearchMode.KEYWORD))) == 1
-    assert set() == await documents_of(index, workspace, ask(tags=frozenset({"old"})))
+    assert set() == await found_by(index, workspace, ask(tags=frozenset({"old"})))
 
 
 async def test_what_is_given_is_not_kept(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -174,7 +179,7 @@ async def test_what_is_given_is_not_kept(index: VectorIndex, workspace: Workspac
     await index.upsert(workspace, [chunk(document, metadata=metadata)])
     metadata["team"] = "b"
 
-    assert {document} == await documents_of(index, workspace, ask(metadata={"team": "a"}))
+    assert {sole(document)} == await found_by(index, workspace, ask(metadata={"team": "a"}))
 
 
 async def test_workspaces_are_apart(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -189,9 +194,9 @@ async def test_workspaces_are_apart(index: VectorIndex, workspace: WorkspaceId) 
 
     for mode in SearchMode:
         assert await index.search(stranger, ask(mode=mode)) == []
-        assert {document} == await documents_of(index, workspace, ask(mode=mode))
+        assert {sole(document)} == await found_by(index, workspace, ask(mode=mode))
     assert await index.revisions(stranger) == []
-    assert set() == await documents_of(index, workspace, ask(tags=frozenset({"x"})))
+    assert set() == await found_by(index, workspace, ask(tags=frozenset({"x"})))
 
 
 @pytest.mark.parametrize("mode", list(SearchMode))
@@ -201,9 +206,9 @@ async def test_only_readable_collections(index: VectorIndex, workspace: Workspac
     await index.upsert(workspace, [chunk(mine), chunk(hidden, collection_id=OTHER_COLLECTION)])
 
     readable = frozenset({COLLECTION})
-    assert {mine} == await documents_of(index, workspace, ask(mode=mode, readable=readable))
+    assert {sole(mine)} == await found_by(index, workspace, ask(mode=mode, readable=readable))
     asked = ask(mode=mode, readable=readable, collection_ids=frozenset({OTHER_COLLECTION}))
-    assert set() == await documents_of(index, workspace, asked)
+    assert set() == await found_by(index, workspace, asked)
 
 
 @pytest.mark.parametrize("more", [0, 3, 40])
@@ -215,9 +220,9 @@ async def test_readable_collections_and_conditions(index: VectorIndex, workspace
     await index.upsert(workspace, [chunk(mine, tags=("a",)), chunk(untagged), elsewhere])
 
     for mode in SearchMode:
-        assert {mine, untagged} == await documents_of(index, workspace, ask(mode=mode, readable=readable))
+        assert {sole(mine), sole(untagged)} == await found_by(index, workspace, ask(mode=mode, readable=readable))
         asked = ask(mode=mode, readable=readable, tags=frozenset({"a"}))
-        assert {mine} == await documents_of(index, workspace, asked)
+        assert {sole(mine)} == await found_by(index, workspace, asked)
 
 
 CONDITIONS: dict[str, tuple[dict[str, Any], Callable[[DocumentId], dict[str, Any]]]] = {
@@ -260,7 +265,7 @@ async def test_conditions(index: VectorIndex, workspace: WorkspaceId, case: str,
     ]
     await index.upsert(workspace, [*others, chunk(meant, **carries)])
 
-    assert {meant} == await documents_of(index, workspace, ask(mode=mode, **condition(meant)))
+    assert {sole(meant)} == await found_by(index, workspace, ask(mode=mode, **condition(meant)))
 
 
 @pytest.mark.parametrize("mode", list(SearchMode))
@@ -283,9 +288,8 @@ async def test_nearest_first(index: VectorIndex, workspace: WorkspaceId) -> None
 
     hits = await index.search(workspace, ask(limit=4))
 
-    assert documents[:4] == [hit.document_id for hit in hits]
     assert sorted((hit.score for hit in hits), reverse=True) == [hit.score for hit in hits]
-    assert [chunk_id(document, 1, 0) for document in documents[:4]] == [hit.chunk_id for hit in hits]
+    assert [sole(document) for document in documents[:4]] == [hit.chunk_id for hit in hits]
 
 
 async def test_no_limit_no_hits(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -309,12 +313,16 @@ async def test_keyword_needs_a_word(index: VectorIndex, workspace: WorkspaceId) 
 
     hits = await index.search(workspace, ask("pelican harbour", mode=SearchMode.KEYWORD, angle=None))
 
-    assert [rare, common] == [hit.document_id for hit in hits]
+    assert [sole(rare), sole(common)] == [hit.chunk_id for hit in hits]
     assert await index.search(workspace, ask("", mode=SearchMode.KEYWORD, angle=None)) == []
 
 
-async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId) -> None:
-    """A passage that only one half finds is found; one that both find is first; none comes twice."""
+@pytest.mark.parametrize("language", ["en", "fr", None])
+async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId, language: str | None) -> None:
+    """A passage that only one half finds is found; one that both find is first; none comes twice.
+
+    Whether the model speaks the question's language, does not, or nobody can tell.
+    """
     both, worded, alike = new_document(), new_document(), new_document()
     far = [chunk(new_document(), "of no use", dense=direction(1.5 + place / 50)) for place in range(10)]
     await index.upsert(
@@ -327,11 +335,13 @@ async def test_hybrid_finds_by_either(index: VectorIndex, workspace: WorkspaceId
         ],
     )
 
-    hits = await index.search(workspace, ask("what do pelicans eat", mode=SearchMode.HYBRID, limit=20))
+    hits = await index.search(
+        workspace, ask("how do pelicans feed", mode=SearchMode.HYBRID, limit=20, language=language)
+    )
 
-    found = [hit.document_id for hit in hits]
-    assert both == found[0]
-    assert {worded, alike} <= set(found)
+    found = [hit.chunk_id for hit in hits]
+    assert sole(both) == found[0]
+    assert {sole(worded), sole(alike)} <= set(found)
     assert len(found) == len(set(found))
 
 
@@ -340,7 +350,7 @@ async def test_hybrid_without_a_vector(index: VectorIndex, workspace: WorkspaceI
     document = new_document()
     await index.upsert(workspace, [chunk(document, "pelican"), chunk(new_document(), "stork")])
 
-    assert {document} == await documents_of(index, workspace, ask("pelican", mode=SearchMode.HYBRID, angle=None))
+    assert {sole(document)} == await found_by(index, workspace, ask("pelican", mode=SearchMode.HYBRID, angle=None))
 
 
 async def test_hybrid_without_words(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -348,7 +358,7 @@ async def test_hybrid_without_words(index: VectorIndex, workspace: WorkspaceId) 
     document = new_document()
     await index.upsert(workspace, [chunk(document, "pelican")])
 
-    assert {document} == await documents_of(index, workspace, ask("?!", mode=SearchMode.HYBRID))
+    assert {sole(document)} == await found_by(index, workspace, ask("?!", mode=SearchMode.HYBRID))
 
 
 @pytest.mark.parametrize(
@@ -369,7 +379,7 @@ async def test_words_of_any_language(index: VectorIndex, workspace: WorkspaceId,
 
     hits = await index.search(workspace, ask(question, mode=SearchMode.KEYWORD, angle=None))
 
-    assert meant == hits[0].document_id
+    assert sole(meant) == hits[0].chunk_id
 
 
 async def test_describe(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -387,9 +397,9 @@ async def test_describe(index: VectorIndex, workspace: WorkspaceId) -> None:
     assert {chunk_id(document, 1, 0), chunk_id(document, 1, 1)} == {
         hit.chunk_id for hit in await index.search(workspace, new)
     }
-    assert {other} == await documents_of(index, workspace, ask(tags=frozenset({"old"})))
-    assert {other} == await documents_of(index, workspace, ask(metadata={"x": 1}))
-    assert {other} == await documents_of(index, workspace, ask(readable=frozenset({COLLECTION})))
+    assert {sole(other)} == await found_by(index, workspace, ask(tags=frozenset({"old"})))
+    assert {sole(other)} == await found_by(index, workspace, ask(metadata={"x": 1}))
+    assert {sole(other)} == await found_by(index, workspace, ask(readable=frozenset({COLLECTION})))
 
 
 async def held(index: VectorIndex, workspace: WorkspaceId) -> set[tuple[DocumentId, int, int]]:
@@ -430,7 +440,7 @@ async def test_delete_documents(index: VectorIndex, workspace: WorkspaceId) -> N
     await index.delete_documents(workspace, [first])
 
     assert {(third, 1, 1)} == await held(index, workspace)
-    assert {third} == await documents_of(index, workspace, ask())
+    assert {sole(third)} == await found_by(index, workspace, ask())
 
 
 async def test_many_at_once(index: VectorIndex, workspace: WorkspaceId) -> None:
@@ -489,7 +499,7 @@ async def test_two_generations_side_by_side(qdrant_server: QdrantServer, workspa
     await two.delete_documents(workspace, [document])
     await two.keep_revision(workspace, document, 2)
 
-    assert {document} == await documents_of(one, workspace, ask())
+    assert {sole(document)} == await found_by(one, workspace, ask())
     with pytest.raises(VectorsUnavailable):
         await two.search(workspace, evolve(ask(), dense=[1.0, 0.0, 0.0]))
     await two.prepare()
@@ -520,7 +530,7 @@ async def test_the_shape_of_a_new_index(qdrant_server: QdrantServer, workspace: 
         await made.upsert(workspace, [chunk(near, dense=direction(0.1)), chunk(far, dense=direction(2.0))])
         found = await made.search(workspace, ask("text", angle=0.0))
 
-        assert [hit.document_id for hit in found] == [near, far]
+        assert [hit.chunk_id for hit in found] == [sole(near), sole(far)]
     finally:
         await made.drop()
         await made.close()
@@ -551,4 +561,4 @@ async def test_a_word_next_to_a_passage_finds_it(index: VectorIndex, workspace: 
 
     found = await index.search(workspace, ask("harbour", mode=SearchMode.KEYWORD))
 
-    assert [hit.document_id for hit in found] == [inside, beside]
+    assert [hit.chunk_id for hit in found] == [sole(inside), sole(beside)]

@@ -51,6 +51,12 @@ def test_a_text_answers_to_itself(text: str) -> None:
     assert bool(highlights(text, text)) == bool(text.strip())
 
 
+@given(st.text(alphabet="abCd12 _-.", max_size=80), st.text(alphabet="abcD12 _", max_size=30))
+def test_plain_english_is_no_other_text(text: str, query: str) -> None:
+    """What is marked in ASCII is what is marked in the same text beside a letter that is not."""
+    assert highlights(text, query) == highlights(f"{text} \N{CYRILLIC SMALL LETTER ZHE}", query)
+
+
 def test_a_very_long_query_is_quick() -> None:
     """Ten thousand characters of query cost milliseconds."""
     query = " ".join(f"w{'x' * (n % 60)}{n}" for n in range(1, 400))[:10_000]

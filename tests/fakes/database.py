@@ -70,7 +70,8 @@ class QueuedJob:
 class FakeDatabase:
     """What was committed. `available` and `migrated` can be taken away to see what callers make of it.
 
-    With `dies_after_commit` the commit of a request with an idempotency key is the last thing its process does.
+    With `dies_after_commit` the commit of a request with an idempotency key is the last thing its process does. With
+    `commits_unanswered` the connection breaks after a commit, before its answer came.
     """
 
     tables: dict[str, dict[Hashable, Any]] = field(factory=dict)
@@ -78,6 +79,7 @@ class FakeDatabase:
     available: bool = True
     migrated: bool = True
     dies_after_commit: bool = False
+    commits_unanswered: bool = False
     _locks: dict[Hashable, asyncio.Lock] = field(factory=dict)
 
     def table(self, name: str) -> dict[Hashable, Any]:

@@ -7,6 +7,7 @@ from typing import Self
 from attrs import field, frozen
 
 from application.calls import current_call
+from application.errors import DatabaseUnavailable
 from application.ports.accounts import ApiKeys, Invitations
 from application.ports.document_repositories import Documents, Erasures, Passages
 from application.ports.generations import GenerationRecords
@@ -105,6 +106,8 @@ class FakeUnitOfWork:
             await attempt.record(self.idempotency, result)
         self._changed_lists |= not {DOCUMENTS, COLLECTIONS}.isdisjoint(self._transaction.written)
         self._transaction.apply()
+        if self._transaction.database.commits_unanswered:
+            raise DatabaseUnavailable("the connection broke")
         if attempt is not None:
             if self._transaction.database.dies_after_commit:
                 raise SystemError("the process was killed")

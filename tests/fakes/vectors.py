@@ -70,10 +70,7 @@ class InMemoryVectorIndex:
             ranked = _fused(dense, sparse)
         else:
             ranked = sparse if query.mode is not SearchMode.SEMANTIC else dense
-        return [
-            VectorHit(chunk_id=chunk.chunk_id, document_id=chunk.document_id, score=score)
-            for score, chunk in ranked[: max(query.limit, 0)]
-        ]
+        return [VectorHit(chunk_id=chunk.chunk_id, score=score) for score, chunk in ranked[: max(query.limit, 0)]]
 
     def _of(self, workspace_id: WorkspaceId) -> list[IndexedChunk]:
         return [chunk for (owner, _), chunk in self._chunks.items() if owner == workspace_id]

@@ -226,6 +226,7 @@ async def test_nobody_and_expired_tokens_are_refused(http: httpx.AsyncClient, wo
     ):
         response = await call(credential)
         assert (response.status_code, response.json()["code"]) == (401, code)
+    assert (await evolve(call, workspace="no-id")(None)).status_code == 401  # before a word about the path
 
 
 @pytest.mark.parametrize("route", routes(OPEN))

@@ -1,9 +1,11 @@
 """Conversations as trees of messages: changed, searched, kept and thrown away."""
 
 import asyncio
+import re
 
 import pytest
 
+from application.errors import ModelUnavailable
 from tests.fakes.assembly import Assembly
 from tests.fakes.models import Pause, stop, text
 from tests.http.checker import events
@@ -93,6 +95,51 @@ async def test_an_edited_question_begins_a_branch(ada: Member, assembly: Assembl
     assert [item["content"] for item in items if item["parent_id"] == first["id"]] == ["Two?", "Two, but better?"]
 
 
+async def test_the_first_question_is_edited_too(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:
+    """An edited question follows what the first version follows: nothing, where that began the talk."""
+    for words in ("First.", "Second.", "Edited.", "Better."):
+        assembly.model.script(text(words), stop())
+    first = (await ada.call("POST", f"{talk}/messages", json={"content": "One?"})).json()
+    second = (await ada.call("POST", f"{talk}/messages", json={"content": "Two?"})).json()
+    url = f"{talk}/messages"
+
+    edited = await ada.call("POST", url, json={"content": "One, but better?", "edits": first["parent_id"]})
+    better = await ada.call("POST", url, json={"content": "Two, but better?", "edits": second["parent_id"]})
+
+    asked = {item["id"]: item for item in (await ada.call("GET", url)).json()["items"]}
+    assert asked[edited.json()["parent_id"]]["parent_id"] is None
+    assert asked[better.json()["parent_id"]]["parent_id"] == first["id"]
+    assert [[turn.text for turn in request.history] for request in assembly.model.requests[2:]] == [
+        [],
+        ["One?", "First."],
+    ]
+    wrong = {"content": "Three?", "edits": first["id"]}
+    assert (await ada.call("POST", url, json=wrong)).json()["code"] == "not_a_question"
+    both = {"content": "Three?", "edits": first["parent_id"], "parent_id": first["id"]}
+    assert (await ada.call("POST", url, json=both)).status_code == 422
+    elsewhere = (await ada.call("POST", "conversations", json={})).json()["id"]
+    strange = await ada.call(
+        "POST", f"conversations/{elsewhere}/messages", json={"content": "One?", "edits": first["parent_id"]}
+    )
+    assert strange.status_code == 404
+
+
+async def test_another_answer_may_read_something_else(ada: Member, assembly: Assembly, talk: str) -> None:
+    """Filters and whether documents are searched are chosen anew, as for a question."""
+    document = await ready_document(assembly, ada, TEXT)
+    answer = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+    url = f"messages/{answer['id']}/regenerate"
+
+    plain = await ada.call("POST", url, json={"use_knowledge": False})
+    other = await ada.call("POST", url, json={"filters": {"tags": ["no such tag"]}})
+    same = await ada.call("POST", url, json={"filters": {"document_ids": [document["id"]]}})
+
+    given = [[one.passage.document.id for one in request.sources] for request in assembly.model.requests[1:]]
+    assert [plain.status_code, other.status_code, same.status_code] == [201] * 3
+    assert [[], []] == given[:2]
+    assert {str(one) for one in given[2]} == {document["id"]}
+
+
 async def test_what_people_think_of_answers(ada: Member, bob: Member, assembly: Assembly, talk: str) -> None:
     """The newest rating counts; questions and other people's answers are not rated."""
     answer = (await ada.call("POST", f"{talk}/messages", json={"content": "Hello?"})).json()
@@ -120,13 +167,36 @@ async def test_a_conversation_is_exported_with_its_citations(ada: Member, assemb
     assert markdown.headers["content-type"].startswith("text/markdown")
     assert markdown.text.startswith("# What is the notice period?\n")
     assert "## Answer" in markdown.text
-    assert markdown.text.count(f"[^{answer['citations'][0]['chunk_id'][:8]}-1]") == 2
+    assert markdown.text.count("[^1]") == 2
     assert "three months" in markdown.text
     assert told.json()["messages"][1] == answer
     assert told.json()["conversation"] == (await ada.call("GET", talk)).json()
     assert (await ada.call("GET", f"{talk}/export", params={"format": "pdf"})).status_code == 422
     await ada.call("DELETE", f"documents/{document['id']}")
     assert document["title"] not in (await ada.call("GET", f"{talk}/export")).text.replace(answer["content"], "")
+
+
+async def test_an_exported_talk_reads_as_it_went(ada: Member, assembly: Assembly, talk: str) -> None:
+    """Each note is defined once in the whole document, branches say what they follow, failures say why."""
+    await ready_document(assembly, ada, TEXT)
+    first = (await ada.call("POST", f"{talk}/messages", json={"content": "What is the notice period?"})).json()
+    await ada.call("POST", f"{talk}/messages", json={"content": "Who may give notice?"})
+    branch = {"content": "What is the notice period again?", "parent_id": first["id"]}
+    await ada.call("POST", f"{talk}/messages", json=branch)
+    assembly.model.script(ModelUnavailable("It is overloaded."))
+    await ada.call("POST", f"{talk}/messages", json={"content": "Once more?"})
+
+    exported = (await ada.call("GET", f"{talk}/export")).text
+
+    notes = re.findall(r"^\[\^(\d+)\]: ", exported, re.MULTILINE)
+    cited = sum(len(item["citations"]) for item in (await ada.call("GET", f"{talk}/messages")).json()["items"])
+    assert notes == [str(number) for number in range(1, cited + 1)]
+    assert cited >= 2
+    assert all(exported.count(f"[^{number}]") == 2 for number in notes)
+    begun = " ".join(first["content"].split())[:20]
+    assert re.findall(r"UTC, after “(.*)”\*", exported)[0].startswith(begun)
+    assert "## Answer (failed)" in exported
+    assert "> It is overloaded." in exported
 
 
 async def test_search_in_ones_own_conversations(ada: Member, bob: Member, assembly: Assembly) -> None:

@@ -232,6 +232,16 @@ class TestCitations:
             ("\u5b8c [1", []),
         ]
 
+    async def test_white_space_of_its_own(
+        self, claude_emulator: ClaudeEmulator, claude_key: str, inline: ClaudeModel
+    ) -> None:
+        """A content block of white space alone still parts what stands around it."""
+        texts = ["Water boils [1].", " ", "Ice melts [2].", "\n\n", "Done."]
+        claude_emulator.script(claude_key, Scenario(reply="text", options={"texts": texts}))
+        parts = await answer(inline, asked())
+
+        assert _claimed(parts) == [("Water boils.", [0]), (" Ice melts.", [1]), ("\n\nDone.", [])]
+
 
 def _claimed(parts: list[ModelPart]) -> list[tuple[str, list[int]]]:
     """Each block's text, and which of SOURCES it cites."""

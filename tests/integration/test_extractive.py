@@ -137,6 +137,20 @@ async def test_a_question_that_points_back_is_read_with_those_before() -> None:
     assert text_of(parts).startswith("Holiday that is left over expires in March.")
 
 
+async def test_a_follow_up_is_not_answered_with_what_was_said_before() -> None:
+    """Of what a follow-up asks anew, where any sentence has it, an answer has something too."""
+    results = source(
+        "Results",
+        "Sales of the Acme company in the second quarter of 2023 were 25 billion. ",
+        "Sales of the Acme company grew in the second quarter of 2023 by 6 percent. ",
+        "The earnings rose to 1.96 for each share. ",
+    )
+    history = (PastTurn(speaker=Speaker.USER, text="What were Acme's sales in the second quarter of 2023?"),)
+    request = ModelRequest(question="And what about the earnings?", sources=(results,), history=history)
+
+    assert text_of(await answer(ExtractiveModel(), request)) == "The earnings rose to 1.96 for each share."
+
+
 async def test_at_most_three_and_none_twice() -> None:
     """Three quotes at most; what says the same again is left out."""
     towns = source("Towns", *(f"Town number {name} lies by the sea. " for name in ("A1", "B2", "B2", "B2")))

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from adapters.parsing.building import DocumentBuilder
 from adapters.parsing.limits import Limits
@@ -190,6 +191,31 @@ def test_numbered_headings_of_the_body_size_are_headings(parsed: Read) -> None:
         (BlockKind.HEADING, "III. NEAP TIDES"),
         (BlockKind.PARAGRAPH, lines[4][3]),
     ] == [(block.kind, found.text[block.char_from : block.char_to]) for block in found.blocks]
+
+
+def test_a_title_in_several_centred_lines_is_a_heading() -> None:
+    """As above a balance sheet: company, statement, units. Bold lines that begin at one margin are text."""
+    body = [Line(f"Other assets {n} 1,250 1,{n}30", (40, 200 + 12 * n, 560, 210 + 12 * n), 10.0) for n in range(9)]
+    title = [
+        Line("Harbour Works plc", (250, 100, 350, 110), 10.0, bold=True),
+        Line("Consolidated Balance Sheets", (225, 112, 375, 122), 10.0, bold=True),
+        Line("(in thousands)", (265, 124, 335, 134), 10.0),
+        Line("As of June 30, 2023 2022", (40, 136, 560, 146), 10.0, bold=True, gaps=((19, 160.0, 480.0),)),
+    ]
+    margin = [evolve(line, box=(40.0, *line.box[1:])) for line in title]
+
+    assert [*headings([*title, *body])] == ["Harbour Works plc\nConsolidated Balance Sheets\n(in thousands)"]
+    assert not any("\n" in heading for heading in headings([*margin, *body]))
+
+
+def headings(lines: list[Line]) -> list[str]:
+    """Those of a page."""
+    builder = DocumentBuilder(Limits())
+    assemble([PageLines(1, 600.0, 800.0, tuple(lines))], builder)
+    document = builder.finish()
+    return [
+        document.text[block.char_from : block.char_to] for block in document.blocks if block.kind is BlockKind.HEADING
+    ]
 
 
 def test_a_stamp_written_upwards_heads_nothing(tmp_path: Path) -> None:

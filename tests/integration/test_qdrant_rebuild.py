@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
+from adapters.embedded.qdrant_collection import Live
+from adapters.embedded.qdrant_shards import Shards
+from adapters.embedded.qdrant_updates import Change
 from tests.integration.test_qdrant_server import connected, running
 
 DIMENSIONS = 64
@@ -151,3 +154,24 @@ async def test_space_of_removed_points(tmp_path: Path) -> None:
 
             assert (await client.count("c")).count == 500
             assert shard(tmp_path) != "shard"
+
+
+async def test_fewer_points_are_enough_when_nobody_writes(tmp_path: Path) -> None:
+    """While somebody writes a graph waits for a fourth of all points, and at rest for a fiftieth."""
+    shards = Shards.open(tmp_path)
+    try:
+        body = {"vectors": {"dense": {"size": DIMENSIONS, "distance": "Cosine"}}}
+        shards.create("c", models.CreateCollection.model_validate(body))
+        collection = shards.get("c")
+        points = [{"id": number, "vector": {"dense": vector}} for number, vector in enumerate(some_vectors(100))]
+        await collection.write(Change("upsert", json.dumps({"points": points}).encode()))
+        collection.live = Live(unindexed=95)  # the last rebuild left the others, so five are fresh
+
+        assert not collection.wants_rebuild(50, rest=60)
+        assert collection.wants_rebuild(50, rest=0)
+        assert not collection.wants_rebuild(0, rest=0)
+        assert not collection.wants_rebuild(101, rest=0)
+        collection.live = Live(unindexed=96)
+        assert not collection.wants_rebuild(50, rest=0)
+    finally:
+        shards.close()

@@ -37,6 +37,8 @@ def overlap(passage: str, question: str, *, written_in: str | None = None, asked
         ("ວຽງຈັນເປັນນະຄອນຫຼວງຂອງລາວ", "ວຽງຈັນ"),
         ("ｉＰｈｏｎｅ の値段", "iphone"),  # noqa: RUF001
         ("የኢትዮጵያ ዋና ከተማ", "ከተማ"),
+        ("antibodies against IL6", "IL-6"),
+        ("an e-mail was sent", "email"),
         ("Renault und Peugeot sind Hersteller", "how does Peugeot do it?"),
     ],
 )
@@ -63,6 +65,22 @@ def test_what_a_question_comes_back_to() -> None:
 
     assert overlap("the library is large", asked) > overlap("the book is large", asked)
     assert overlap("a magazine", "magazine " * 10) < 4 * overlap("a magazine", "magazine")
+
+
+def test_words_that_stand_together() -> None:
+    """Neighbours in their order come before the same words apart or turned round; stop words do not part them."""
+    together = overlap("the bank of the river floods", "river bank of the river floods")
+    apart = overlap("the bank floods the river", "river bank of the river floods")
+
+    assert overlap("a heat transfer to walls", "heat transfer") > overlap("a transfer to heat walls", "heat transfer")
+    assert together > apart
+
+
+def test_a_pair_weighs_less_than_a_word() -> None:
+    """Whoever asks for three words is better served by all of them apart than by two of them side by side."""
+    assert overlap("walls lose heat by transfer", "heat transfer walls") > overlap(
+        "heat transfer", "heat transfer walls"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "?!", "the of and"])

@@ -1,9 +1,11 @@
 """Conversations and their messages."""
 
+import json
 from typing import Any, Final
+from uuid import UUID
 
 from attrs import asdict
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, exists, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.answer_tables import conversations, messages
@@ -22,6 +24,38 @@ from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 _CONVERSATION: Final = Prepared.of(select(conversations).where(conversations.c.id == bindparam("id")))
 _MESSAGE: Final = Prepared.of(select(messages).where(messages.c.id == bindparam("id")))
+_ADD_MESSAGE: Final = Prepared.of(insert(messages), columns=messages.c.keys())
+_JSON: Final = frozenset({"citations", "usage", "error"})  # columns that the driver takes as text
+
+
+def _youngest(conversation_id: Any, *columns: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(*columns)
+        .where(messages.c.conversation_id == conversation_id)
+        .order_by(messages.c.created_at.desc(), messages.c.id.desc())
+        .limit(1)
+    )
+
+
+def _thread(begins: ColumnElement[bool]) -> Prepared:
+    """The message where it begins and its ancestors, each with its distance, `limit` of them."""
+    branch = (
+        select(messages.c.id, messages.c.parent_id, literal(1).label("distance"))
+        .where(begins)
+        .cte("branch", recursive=True)
+    )
+    branch = branch.union_all(
+        select(messages.c.id, messages.c.parent_id, branch.c.distance + 1)
+        .join(branch, messages.c.id == branch.c.parent_id)
+        .where(branch.c.distance < bindparam("limit", type_=Integer))
+    )
+    return Prepared.of(select(messages, branch.c.distance).join(branch, messages.c.id == branch.c.id))
+
+
+_THREAD: Final = _thread(messages.c.id == bindparam("id"))
+_LATEST_THREAD: Final = _thread(
+    messages.c.id == _youngest(bindparam("id"), messages.c.id).correlate(None).scalar_subquery()
+)
 
 
 class PostgresConversations:
@@ -98,7 +132,12 @@ class PostgresMessages:
 
     async def add(self, *messages_: Message) -> None:
         """New ones."""
-        await self._session.execute(insert(messages), [message_values(message) for message in messages_])
+        for message in messages_:
+            values = {
+                name: json.dumps(value) if name in _JSON and value is not None else value
+                for name, value in message_values(message).items()
+            }
+            await self._session.rows(_ADD_MESSAGE, **values)
 
     async def save(self, message: Message) -> bool:
         """The present state, unless the stored one is already over."""
@@ -149,34 +188,12 @@ class PostgresMessages:
 
     async def thread(self, message_id: MessageId, *, limit: int) -> list[Message]:
         """The message and its ancestors, oldest first, the last `limit` of them."""
-        return await self._thread(messages.c.id == message_id, limit)
+        return await self._told(_THREAD, message_id, limit)
 
     async def latest_thread(self, conversation_id: ConversationId, *, limit: int) -> list[Message]:
         """The thread of the youngest message."""
-        youngest = _youngest(conversation_id, messages.c.id).correlate(None).scalar_subquery()
-        return await self._thread(messages.c.id == youngest, limit)
+        return await self._told(_LATEST_THREAD, conversation_id, limit)
 
-    async def _thread(self, begins: ColumnElement[bool], limit: int) -> list[Message]:
-        branch = (
-            select(messages.c.id, messages.c.parent_id, literal(1).label("distance"))
-            .where(begins)
-            .cte("branch", recursive=True)
-        )
-        branch = branch.union_all(
-            select(messages.c.id, messages.c.parent_id, branch.c.distance + 1)
-            .join(branch, messages.c.id == branch.c.parent_id)
-            .where(branch.c.distance < limit)
-        )
-        rows = await self._session.all(
-            select(messages).join(branch, messages.c.id == branch.c.id).order_by(branch.c.distance.desc())
-        )
-        return [message_from(row) for row in rows]
-
-
-def _youngest(conversation_id: ConversationId, *columns: ColumnElement[Any]) -> Select[Any]:
-    return (
-        select(*columns)
-        .where(messages.c.conversation_id == conversation_id)
-        .order_by(messages.c.created_at.desc(), messages.c.id.desc())
-        .limit(1)
-    )
+    async def _told(self, thread: Prepared, identifier: UUID, limit: int) -> list[Message]:
+        rows = await self._session.rows(thread, id=identifier, limit=limit)
+        return [message_from(row) for row in sorted(rows, key=lambda row: -row["distance"])]

@@ -18,6 +18,7 @@ from application.ports.document_repositories import LivePassage
 from domain.ids import ChunkId, CollectionId, DocumentId
 from domain.passages import Chunk, DocumentRef, Page
 
+_IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
 _LIVE: Final = Prepared.of(
     select(
         chunks_table,
@@ -28,11 +29,25 @@ _LIVE: Final = Prepared.of(
     )
     .join(documents, documents.c.id == chunks_table.c.document_id)
     .where(
-        chunks_table.c.id == any_(bindparam("chunk_ids", type_=ARRAY(Uuid))),
+        chunks_table.c.id == any_(_IDS),
         chunks_table.c.revision == documents.c.live_revision,
         documents.c.deleted_at.is_(None),
         documents.c.collection_id == any_(bindparam("readable", type_=ARRAY(Uuid))),
     )
+)
+_NEAR: Final = chunks_table.alias("near")
+_BESIDE: Final = Prepared.of(
+    select(chunks_table)
+    .join(
+        _NEAR,
+        and_(
+            chunks_table.c.document_id == _NEAR.c.document_id,
+            chunks_table.c.revision == _NEAR.c.revision,
+            chunks_table.c.generation == _NEAR.c.generation,
+            or_(chunks_table.c.ordinal == _NEAR.c.ordinal - 1, chunks_table.c.ordinal == _NEAR.c.ordinal + 1),
+        ),
+    )
+    .where(_NEAR.c.id == any_(_IDS))
 )
 
 
@@ -103,7 +118,7 @@ class PostgresPassages:
         self, chunk_ids: Sequence[ChunkId], *, readable: frozenset[CollectionId]
     ) -> dict[ChunkId, LivePassage]:
         """Those that belong to the live revision of a document, not deleted, in a readable collection."""
-        rows = await self._session.rows(_LIVE, chunk_ids=list(chunk_ids), readable=list(readable))
+        rows = await self._session.rows(_LIVE, ids=list(chunk_ids), readable=list(readable))
         return {
             row["id"]: LivePassage(
                 chunk=chunk_from(row),
@@ -137,17 +152,7 @@ class PostgresPassages:
 
     async def beside(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Those that stand directly before or after one of them."""
-        near = chunks_table.alias("near")
-        beside = select(chunks_table).join(
-            near,
-            and_(
-                chunks_table.c.document_id == near.c.document_id,
-                chunks_table.c.revision == near.c.revision,
-                chunks_table.c.generation == near.c.generation,
-                or_(chunks_table.c.ordinal == near.c.ordinal - 1, chunks_table.c.ordinal == near.c.ordinal + 1),
-            ),
-        )
-        rows = await self._session.all(beside.where(one_of(near.c.id, [chunk.id for chunk in chunks])))
+        rows = await self._session.rows(_BESIDE, ids=[chunk.id for chunk in chunks])
         return list({row["id"]: chunk_from(row) for row in rows}.values())  # one may stand between two
 
     async def read_page(self, document_id: DocumentId, revision: int, number: int) -> tuple[Page, str] | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from adapters.postgres.answer_tables import answer_runs, messages
 from adapters.postgres.mapping import citation_values, message_from
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.session import Session, one_of
 from application.ports.runs import ActiveRuns, Draft, Outline
 from domain.conversations import Message, MessageStatus
@@ -14,6 +16,21 @@ from domain.ids import ConversationId, MessageId, UserId, WorkspaceId
 
 _NOW = func.clock_timestamp()
 _WRITING = answer_runs.c.ended_at.is_(None)
+_OPEN: Final = Prepared.of(
+    insert(answer_runs).values(
+        message_id=bindparam("message_id"),
+        workspace_id=bindparam("workspace_id"),
+        user_id=bindparam("user_id"),
+        cancel_requested=False,
+        beat_at=_NOW,
+    )
+)
+_ACTIVE: Final = Prepared.of(
+    select(
+        func.count().label("of_workspace"),
+        func.count().filter(answer_runs.c.user_id == bindparam("user_id")).label("of_user"),
+    ).where(answer_runs.c.workspace_id == bindparam("workspace_id"), _WRITING)
+)
 _KEEP_TEXT = (
     update(messages)
     .where(messages.c.id == bindparam("of"), messages.c.status == MessageStatus.STREAMING.value)
@@ -32,15 +49,7 @@ class PostgresRunRecords:
 
     async def open(self, message: Message, user_id: UserId) -> None:
         """The run of a new answer, alive from now."""
-        await self._session.execute(
-            insert(answer_runs).values(
-                message_id=message.id,
-                workspace_id=message.workspace_id,
-                user_id=user_id,
-                cancel_requested=False,
-                beat_at=_NOW,
-            )
-        )
+        await self._session.rows(_OPEN, message_id=message.id, workspace_id=message.workspace_id, user_id=user_id)
 
     async def beat(self, message_ids: Sequence[MessageId]) -> dict[MessageId, bool]:
         """Those of them that are not ended, alive from now; for each whether somebody asked to stop."""
@@ -120,12 +129,7 @@ class PostgresRunRecords:
 
     async def active(self, workspace_id: WorkspaceId, user_id: UserId) -> ActiveRuns:
         """How many are being written now."""
-        of_user = func.count().filter(answer_runs.c.user_id == user_id)
-        row = await self._session.one(
-            select(func.count().label("of_workspace"), of_user.label("of_user")).where(
-                answer_runs.c.workspace_id == workspace_id, _WRITING
-            )
-        )
+        row = await self._session.first(_ACTIVE, workspace_id=workspace_id, user_id=user_id)
         return ActiveRuns(**row) if row else ActiveRuns(of_workspace=0, of_user=0)
 
 
