@@ -12,6 +12,8 @@ _NUMBER: Final = re.compile(r"\d+")
 _UNSPACED_WORD: Final = 20  # characters a word on average: a text with longer ones has no spaces between words
 _SHINGLE: Final = 3  # characters, where there are no words to compare
 
+_APART: Final = {code: " " for code in range(128) if not _WORD.match(chr(code))}  # in ASCII, where it is quicker
+
 
 @frozen
 class Fingerprint:
@@ -41,7 +43,7 @@ class Fingerprint:
 
 def fingerprint(text: str) -> Fingerprint:
     """Of a text without regard to case, white space, punctuation and order."""
-    found = _WORD.findall(text.casefold())
+    found = text.lower().translate(_APART).split() if text.isascii() else _WORD.findall(text.casefold())
     if len(text) <= _UNSPACED_WORD * max(len(found), 1):
         return Fingerprint(frozenset(found))
     joined = "".join(found)

@@ -104,9 +104,14 @@ class _Terms:
         if folded[:_SHORTEST_STEM] not in self._heads:
             return False
         folded = folded[:_LONGEST_WORD]
-        return stem(folded) in self._stems or any(
-            folded[:length] in self._prefixes for length in self._lengths if length < len(folded)
-        )
+        if stem(folded) in self._stems:
+            return True
+        for length in self._lengths:
+            if length >= len(folded):
+                return False
+            if folded[:length] in self._prefixes:
+                return True
+        return False
 
     def _in_run(self, run: str, offset: int) -> Iterator[tuple[int, int]]:
         for index in range(len(run)):
