@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from application.errors import ConcurrentChange
 
-ATTEMPTS: Final = 5
+ATTEMPTS: Final = 10  # of many at once one is first each time
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ async def until_first(decide: Callable[[], Awaitable[T]]) -> T:
     """What `decide` makes of the stored state, loaded and decided anew each time that it changed meanwhile.
 
     Whoever names no version wants the change made whatever the present state is; whoever names one is told by
-    `decide` itself that it is stale. `ConcurrentChange` when somebody else was first five times.
+    `decide` itself that it is stale. `ConcurrentChange` when somebody else was first ten times.
     """
     for _ in range(ATTEMPTS - 1):
         with suppress(ConcurrentChange):

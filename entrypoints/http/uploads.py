@@ -1,8 +1,10 @@
 """Multipart uploads, read as they come: the file goes straight on, whatever its size, and is never held."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from attrs import define, field
 from python_multipart import MultipartParser
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # the library names its types for checkers only
 FILE: Final = "file"
 MAX_FIELD_BYTES: Final = 64 * 1024
 MAX_PARTS: Final = 128
+_EXTENDED: Final = re.compile(r";\s*filename\*=([\w-]+)'[\w-]*'([^;\s]*)", re.ASCII | re.IGNORECASE)
 
 
 @define
@@ -124,7 +127,7 @@ class Upload:
         disposition = self._part.headers.get(b"content-disposition", b"").decode("latin-1")
         _, options = parse_options_header(disposition)
         self._part.name = _text(options.get(b"name", b""))
-        filename = options.get(b"filename")
+        filename = options.get(b"filename", _extended_filename(disposition))
         if self._part.name != FILE:
             if filename is not None:
                 raise InvalidInput(
@@ -187,6 +190,17 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def _extended_filename(disposition: str) -> bytes | None:
+    """`filename*` (RFC 8187). Forms should not have it, but some clients write names beyond ASCII in no other way."""
+    found = _EXTENDED.search(disposition)
+    if found is None:
+        return None
+    try:
+        return unquote(found[2], encoding=found[1], errors="replace").encode()
+    except LookupError:  # of that encoding
+        return None
 
 
 def _malformed(message: str) -> InvalidInput:

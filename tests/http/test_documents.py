@@ -138,6 +138,22 @@ async def test_a_body_without_length_is_cut_off_at_the_limit(ada: Member, assemb
     assert assembly.stored_files() == []
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("filename*=UTF-8''na%C3%AFve.txt", "naïve.txt"),
+        ("filename*=iso-8859-1'en'na%EFve.txt", "naïve.txt"),
+        ("filename*=utf-8''b.txt; filename=\"a.txt\"", "a.txt"),
+        ("filename*=klingon''%ff.txt", "unnamed"),
+    ],
+)
+async def test_names_as_older_clients_write_them(ada: Member, written: str, name: str) -> None:
+    body = f'--limit\r\nContent-Disposition: form-data; name="file"; {written}\r\n\r\nTea.\r\n--limit--\r\n'.encode()
+    response = await ada.call("POST", "documents", content=body, headers=form()["headers"])
+
+    assert (response.status_code, response.json()["filename"]) == (202, name)
+
+
 async def test_a_hostile_filename_is_cleaned(ada: Member) -> None:
     response = await ada.call("POST", "documents", **form(("file", "../../etc/pass wd\t.txt", TEXT.encode())))
 
