@@ -11,9 +11,11 @@ from application.ports.jobs import EraseDeleted, EraseDocument
 from application.ports.system import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.access import Action, Actor
+from domain.documents import Document
 from domain.erasure import Erasure
 from domain.errors import NotFound
 from domain.ids import ChunkId, DocumentId, WorkspaceId
+from domain.titles import below_title
 
 BATCH: Final = 500  # documents erased together: one request to the index, one transaction
 TEXTS: Final = 1000  # passages forgotten together
@@ -57,7 +59,7 @@ class Erase:
         for document_id in ids:
             await self.files.delete(f"{workspace_id}/{document_id}")
         files_at = self.clock.now()
-        await self._forget_embeddings(workspace_id, ids)
+        await self._forget_embeddings(workspace_id, documents)
         caches_at = self.clock.now()
         async with self.begin(workspace_id) as work:
             await work.passages.remove_all(ids)
@@ -80,14 +82,17 @@ class Erase:
             await work.commit()
         return len(documents)
 
-    async def _forget_embeddings(self, workspace_id: WorkspaceId, ids: Sequence[DocumentId]) -> None:
+    async def _forget_embeddings(self, workspace_id: WorkspaceId, documents: Sequence[Document]) -> None:
         indexes = await self.generations.all()
+        titles = {document.id: document.spoken_title for document in documents}
         after: ChunkId | None = None
         while True:
             async with self.begin(workspace_id) as work:
-                chunks = await work.passages.of_documents(ids, limit=TEXTS, after=after)
+                chunks = await work.passages.of_documents(list(titles), limit=TEXTS, after=after)
+            plain = [chunk.text_to_embed for chunk in chunks]
+            titled = [below_title(titles[chunk.document_id], chunk.text_to_embed) for chunk in chunks]
             for index in indexes:
-                await index.embeddings.forget([chunk.text_to_embed for chunk in chunks])
+                await index.embeddings.forget([*plain, *titled])
             if len(chunks) < TEXTS:
                 return
             after = chunks[-1].id

@@ -18,6 +18,7 @@ from domain.errors import NotFound
 from domain.ids import chunk_id
 from domain.passages import Chunk, Page, ParsedDocument
 from domain.surroundings import surroundings
+from domain.titles import below_title
 
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
@@ -84,7 +85,8 @@ async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell:
     async def write_one(batch: Sequence[tuple[Chunk, str]]) -> None:
         nonlocal done
         async with free:
-            vectors = await index.embedder.embed_passages([chunk.text_to_embed for chunk, _ in batch])
+            texts = await asyncio.to_thread(_to_embed, index, document, [chunk for chunk, _ in batch])
+            vectors = await index.embedder.embed_passages(texts)
             points = [
                 _indexed(document, chunk, around, dense) for (chunk, around), dense in zip(batch, vectors, strict=True)
             ]
@@ -98,6 +100,17 @@ async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell:
                 group.create_task(write_one(batch))
     except ExceptionGroup as group_error:
         raise _first(group_error) from group_error
+
+
+def _to_embed(index: Index, document: Document, chunks: Sequence[Chunk]) -> list[str]:
+    """What vectors are made of: each passage below its document's title, where the model's window has room for both."""
+    plain = [chunk.text_to_embed for chunk in chunks]
+    titled = [below_title(document.spoken_title, text) for text in plain]
+    counts = index.tokens.count(titled)
+    return [
+        longer if count <= index.tokens.max_tokens else text
+        for longer, text, count in zip(titled, plain, counts, strict=True)
+    ]
 
 
 def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[float]) -> IndexedChunk:

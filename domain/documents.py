@@ -29,6 +29,7 @@ from domain.events import (
 from domain.ids import CollectionId, DocumentId, UserId, WorkspaceId
 from domain.lines import is_legible, is_storable, one_line
 from domain.times import aware
+from domain.titles import spoken_title
 
 MAX_TITLE_LENGTH: Final = 500
 MAX_FILENAME_LENGTH: Final = 255
@@ -216,6 +217,11 @@ class Document:
     def is_deleted(self) -> bool:
         """Gone for every reader."""
         return self.deleted_at is not None
+
+    @property
+    def spoken_title(self) -> str:
+        """The title as context for passages; empty where it tells nothing."""
+        return spoken_title(self.title, self.filename)
 
     @property
     def is_searchable(self) -> bool:

@@ -40,7 +40,10 @@ async def test_an_erasure_leaves_a_receipt_and_nothing_else(assembly: Assembly, 
     receipt = await assembly.use_cases.show_erasure(ann, document_id=document.id)
     moments = [receipt.deleted_at, receipt.vectors_at, receipt.files_at, receipt.caches_at, receipt.chunks_at]
     assert moments == sorted(moments)
-    assert assembly.embedder.forgotten == ["The heron stands in the reeds."]
+    assert assembly.embedder.forgotten == [
+        "The heron stands in the reeds.",
+        "notes\nThe heron stands in the reeds.",
+    ]
     assert assembly.stored_files() == []
     assert await assembly.vectors.revisions(ann.workspace_id) == []
     assert {name for name in ("documents", "chunks", "pages") if assembly.begin.database.table(name)} == set()

@@ -36,6 +36,18 @@ async def test_an_upload_becomes_searchable(assembly: Assembly, ann: Actor) -> N
     assert await found(assembly, ann, "heron") == ["notes.txt"]
 
 
+async def test_a_title_is_part_of_what_passages_mean(assembly: Assembly, ann: Actor) -> None:
+    """Vectors know the title, which no passage says; quoted text does not."""
+    for name, text in (("night_heron.txt", "It stands in the reeds."), ("pelican.txt", "Its nest is on the cliff.")):
+        await assembly.use_cases.upload_document(ann, content=bytes_of(text), filename=name)
+    await assembly.worker().drain()
+
+    for asked, first in (("heron", "night_heron.txt"), ("pelican", "pelican.txt")):
+        outcome = await assembly.use_cases.search(ann, query=asked, mode=SearchMode.SEMANTIC)
+        assert outcome.passages[0].document.title == first
+        assert asked not in outcome.passages[0].chunk.text
+
+
 async def test_the_same_bytes_are_taken_once(assembly: Assembly, ann: Actor) -> None:
     """A second upload gives the first document and leaves no second file."""
     first = await upload(assembly, ann, TEXT)
