@@ -25,6 +25,7 @@ from application.ports.document_repositories import DocumentQuery
 from application.use_cases import UseCases
 from domain.access import Actor
 from domain.documents import DocumentStatus
+from domain.titles import below_title
 from entrypoints.engines import Stance
 from entrypoints.host import Host, open_host
 from entrypoints.logging import configure_logging
@@ -119,15 +120,16 @@ async def _waiting(host: Host, actor: Actor) -> bool:
 
 
 async def passages(host: Host, actor: Actor) -> list[str]:
-    """What was embedded."""
+    """What was embedded: each passage below its document's title."""
     texts: list[str] = []
     begin = host.container.ports().begin
     async with begin(actor.workspace_id) as work:
         states = await work.documents.inventory(actor.workspace_id, limit=100_000)
-        ids = [state.id for state in states]
+        found = [await work.documents.get(state.id) for state in states]
+        titles = {document.id: document.spoken_title for document in found if document is not None}
         after = None
-        while chunks := await work.passages.of_documents(ids, limit=5000, after=after):
-            texts += [chunk.text_to_embed for chunk in chunks]
+        while chunks := await work.passages.of_documents(list(titles), limit=5000, after=after):
+            texts += [below_title(titles[chunk.document_id], chunk.text_to_embed) for chunk in chunks]
             after = chunks[-1].id
     return texts
 
