@@ -134,9 +134,10 @@ class _Api:
         return {"hits": [{"value": hit.value, "count": hit.count} for hit in found.hits]}
 
     async def query(self, request: Request) -> Any:
-        asked = search_of(await body_of(request))
+        body, collection = await body_of(request), self._collection(request)
+        asked = search_of(body, collection.is_all)
         with engine_errors():
-            found = self._collection(request).shard.query(asked)
+            found = collection.shard.query(asked)
         return {"points": [translate.scored(each) for each in found]}
 
     async def query_batch(self, request: Request) -> Any:

@@ -32,6 +32,10 @@ _SHARE = 4  # rebuilt when a fourth of the points is without a graph, or was rem
 # While nobody writes a graph is also built for fewer: those outside it are compared one by one in every search.
 _SHARE_AT_REST = 50
 _PART_AT_REST = 10  # of the points from which there is a graph at all
+# To count how rare words are among 50,000 points takes as long as comparing their vectors; the engine knows it of all.
+_COUNTED_BELOW = 10_000  # points among which it is counted in no time
+_CALM_SECONDS = 1.0  # without a write, before it is looked whether a filter lets all points pass
+_CORPORA = 512  # of which that is remembered
 
 
 class EngineFailed(Exception):
@@ -86,6 +90,7 @@ class Collection:
     _unflushed: bool = False  # updates stand in the log only; they survive the death of the process
     _recorded: int = 0  # of `live.removed`, as live.json has it
     _written: float = field(factory=time.monotonic)  # when it was written last, or opened
+    _all: dict[edge.Filter, bool] = field(factory=dict)  # whether they let all points pass, since then
 
     @classmethod
     def create(cls, folder: Path, body: models.CreateCollection) -> "Collection":
@@ -132,6 +137,7 @@ class Collection:
                         self.shard.update(operation)
             finally:  # of several that fail midway the first are done
                 self._unflushed, self._written = True, time.monotonic()
+                self._all.clear()
                 self._note(change)
             if removes:
                 self.live = evolve(self.live, removed=self.live.removed + max(0, before - self._count()))
@@ -159,6 +165,8 @@ class Collection:
         """Flush and let go of the files."""
         with engine_errors():
             self.flush()
+            if self.live.removed > self._recorded:
+                self.switch(self.shard, self.live)
             self.shard.close()
 
     def switch(self, shard: edge.EdgeShard, live: Live) -> None:
@@ -183,6 +191,24 @@ class Collection:
         if time.monotonic() - self._written >= rest:
             enough = max(graph_from // _PART_AT_REST, points // _SHARE_AT_REST, 1)
         return self.wants_graph(graph_from) and fresh >= enough
+
+    def is_all(self, corpus: edge.Filter) -> bool:
+        """Whether every point passes, so that a word is as rare among them as in the whole collection.
+
+        False also where that is not worth finding out, or not known yet. The engine's own numbers include points that
+        were removed, until the shard is rebuilt: where these are many it is False.
+        """
+        known = self._all.get(corpus)
+        if known is None and time.monotonic() - self._written >= _CALM_SECONDS:
+            points = self._count()
+            known = points >= _COUNTED_BELOW and self.live.removed * _SHARE_AT_REST <= points
+            if known:
+                with engine_errors():
+                    known = self.shard.count(edge.CountRequest(exact=True, filter=corpus)) == points
+            if len(self._all) >= _CORPORA:
+                self._all.clear()
+            self._all[corpus] = known
+        return known or False
 
     def _count(self) -> int:
         with engine_errors():

@@ -6,12 +6,13 @@ time, and are read as what they are. Whatever has another shape, be it right or 
 refuse and name what they do not know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 import qdrant_edge as edge
+from attrs import frozen
 from pydantic import StrictFloat, TypeAdapter, ValidationError
 from qdrant_client.http import models
 
@@ -40,6 +41,16 @@ class _Search(_Part):
     with_payload: msgspec.Raw = _NULL
 
 
+@frozen
+class _Params:
+    """How it is looked for, as told, and where rarity is counted among `corpus` also without that."""
+
+    told: edge.SearchParams | None
+    corpus: edge.Filter | None = None
+    of_all: edge.SearchParams | None = None
+
+
+IsAll = Callable[[edge.Filter], bool]  # whether every point of the collection passes
 _SEARCH: Final = msgspec.json.Decoder(_Search)
 _DENSE: Final = TypeAdapter(list[StrictFloat])
 _SPARSE: Final = TypeAdapter(models.SparseVector)
@@ -49,36 +60,44 @@ _PARAMS: Final = TypeAdapter(models.SearchParams | None)
 _PAYLOAD: Final[TypeAdapter[Any]] = TypeAdapter(models.WithPayloadInterface | None)
 
 
-def search_of(body: bytes) -> edge.QueryRequest:
-    """What the body of a search asks of Edge. Raises Unsupported with the field that is wrong."""
+def search_of(body: bytes, is_all: IsAll) -> edge.QueryRequest:
+    """What the body of a search asks of Edge. Raises Unsupported with the field that is wrong.
+
+    `is_all` is given the same object for the same corpus while that is kept.
+    """
     try:
         asked = _SEARCH.decode(body)
         return edge.QueryRequest(
             queries.DEFAULT_LIMIT if asked.limit is None else asked.limit,
             query=_query(asked.query, asked.using),
-            prefetches=_prefetches(asked.prefetch),
+            prefetches=_prefetches(asked.prefetch, is_all),
             with_vector=asked.with_vector or False,
             with_payload=_known(_payload, asked.with_payload),
             filter=_known(_filter, asked.filter),
-            params=_known(_params, asked.params),
+            params=_chosen(asked.params, is_all),
         )
     except (msgspec.MsgspecError, ValidationError, Unsupported, OverflowError):
         return queries.query_request(parse(body, models.QueryRequest))
 
 
-def _prefetches(parts: Sequence[_Part] | None) -> list[edge.Prefetch] | None:
+def _prefetches(parts: Sequence[_Part] | None, is_all: IsAll) -> list[edge.Prefetch] | None:
     if parts is None:
         return None
     return [
         edge.Prefetch(
             queries.DEFAULT_LIMIT if part.limit is None else part.limit,
             query=_query(part.query, part.using),
-            prefetches=_prefetches(part.prefetch),
-            params=_known(_params, part.params),
+            prefetches=_prefetches(part.prefetch, is_all),
+            params=_chosen(part.params, is_all),
             filter=_known(_filter, part.filter),
         )
         for part in parts
     ]
+
+
+def _chosen(raw: msgspec.Raw, is_all: IsAll) -> edge.SearchParams | None:
+    params: _Params = _known(_params, raw)
+    return params.of_all if params.corpus is not None and is_all(params.corpus) else params.told
 
 
 def _query(raw: msgspec.Raw, using: str | None) -> Any:
@@ -107,8 +126,12 @@ def _filter(raw: bytes) -> edge.Filter | None:
 
 
 @lru_cache(_KEPT)
-def _params(raw: bytes) -> edge.SearchParams | None:
-    return queries.params(_PARAMS.validate_json(raw))
+def _params(raw: bytes) -> _Params:
+    asked = _PARAMS.validate_json(raw)
+    told = queries.params(asked)
+    if asked is None or not isinstance(asked.idf, models.IdfCorpusParams):
+        return _Params(told)
+    return _Params(told, queries.filter_(asked.idf.corpus), queries.params(asked.model_copy(update={"idf": None})))
 
 
 @lru_cache(_KEPT)

@@ -68,6 +68,11 @@ def bodies(draw: st.DrawFn) -> bytes:
     return json.dumps(body, separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))).encode()
 
 
+def nothing(_: object) -> bool:
+    """No filter lets all points pass."""
+    return False
+
+
 def outcome(read: Any, body: bytes) -> str:
     """What is asked of the engine, or how it is refused."""
     try:
@@ -80,7 +85,9 @@ def outcome(read: Any, body: bytes) -> str:
 @given(bodies())
 def test_both_ways_read_the_same(body: bytes) -> None:
     """Whatever is exchanged, the short way asks the engine for the same, or refuses in the same words."""
-    assert outcome(search_of, body) == outcome(lambda told: query_request(parse(told, models.QueryRequest)), body)
+    assert outcome(lambda told: search_of(told, nothing), body) == outcome(
+        lambda told: query_request(parse(told, models.QueryRequest)), body
+    )
 
 
 @pytest.mark.parametrize("body", USUAL, ids=["semantic", "keyword", "hybrid"])
@@ -92,4 +99,4 @@ def test_usual_searches_take_the_short_way(body: dict[str, Any], monkeypatch: py
 
     monkeypatch.setattr(qdrant_usual, "parse", never)
 
-    assert repr(search_of(json.dumps(body).encode())).startswith("QueryRequest(")
+    assert repr(search_of(json.dumps(body).encode(), nothing)).startswith("QueryRequest(")
