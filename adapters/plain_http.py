@@ -52,6 +52,13 @@ class PlainTransport(httpx.AsyncBaseTransport):
         finally:
             self._free.release()
 
+    async def fetch(self, request: httpx.Request) -> httpx.Response:
+        """What a client's `send` gives, read whole, without what a client does besides: cookies, redirects, hooks."""
+        response = await self.handle_async_request(request)
+        response.request = request
+        await response.aread()
+        return response
+
     async def _turn(self, seconds: float | None) -> None:
         """Until there are fewer connections than allowed."""
         try:

@@ -1,5 +1,6 @@
 """Embeddings that were made before are not made again."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -33,6 +34,7 @@ class CachedEmbedder(Embedder):
         self._embedder = embedder
         self._cache = cache
         self._ttl: dict[Kind, timedelta] = {"query": query_ttl, "passage": passage_ttl}
+        self._saving: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -56,13 +58,16 @@ class CachedEmbedder(Embedder):
         return [known[key] for key in keys]
 
     async def embed_query(self, text: str) -> Vector:
-        """The vector of a question."""
+        """The vector of a question. It is kept while the caller goes on: somebody waits for what is found with it."""
         key = self._key("query", text)
-        known = await self._load([key])
-        if key not in known:
-            known[key] = await self._embedder.embed_query(text)
-            await self._save(known, self._ttl["query"])
-        return known[key]
+        known = self._decoded(await self._cache.get(key))
+        if known is not None:
+            return known
+        vector = await self._embedder.embed_query(text)
+        saving = asyncio.create_task(self._cache.set(key, _encoded(vector), ttl=self._ttl["query"]))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        return vector
 
     async def forget(self, texts: Sequence[str]) -> None:
         """Drop what is kept of these passages."""
@@ -82,8 +87,7 @@ class CachedEmbedder(Embedder):
         return {key: vector for key, value in found if (vector := self._decoded(value)) is not None}
 
     async def _save(self, vectors: dict[str, Vector], ttl: timedelta) -> None:
-        encoded = {key: np.asarray(vector, "<f4").tobytes() for key, vector in vectors.items()}
-        await self._cache.set_many(encoded, ttl=ttl)
+        await self._cache.set_many({key: _encoded(vector) for key, vector in vectors.items()}, ttl=ttl)
 
     def _decoded(self, value: bytes | None) -> Vector | None:
         try:
@@ -93,3 +97,7 @@ class CachedEmbedder(Embedder):
             return None
         vector: list[float] = np.frombuffer(value, "<f4").tolist()
         return vector
+
+
+def _encoded(vector: Vector) -> bytes:
+    return np.asarray(vector, "<f4").tobytes()

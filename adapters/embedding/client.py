@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import json
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from application.ports.embedding import Embedder, Vector
 REQUEST_TEXTS: Final = 32  # OpenAI-compatible servers commonly refuse more
 _IN_FLIGHT: Final = 2  # requests of one call, so that the server never waits for us
 _RETRY_SECONDS: Final = 0.25
+_UNREADABLE: Final = "The embedding server's answer cannot be read."
 
 
 @frozen(kw_only=True)
@@ -52,14 +54,11 @@ class HttpEmbedder(Embedder):
     ) -> None:
         parsed = httpx.URL(url)
         base = parsed.copy_with(path="/v1/") if parsed.path in {"", "/"} else parsed
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.AsyncClient(
-            base_url=base,
-            headers=headers,
-            timeout=httpx.Timeout(limits.passages, connect=limits.connect),
-            transport=PlainTransport(keepalive=60, max_connections=32),
-            trust_env=False,
-        )
+        self._url = base.copy_with(path=f"{base.path.removesuffix('/')}/embeddings")
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._http = PlainTransport(keepalive=60, max_connections=32)
         self._model = model
         self._name = name or model
         self._dimensions = dimensions
@@ -135,16 +134,19 @@ class HttpEmbedder(Embedder):
 
     async def _attempt(self, texts: Sequence[str], kind: Kind, seconds: float) -> list[Vector]:
         body = {"input": list(texts), "model": self._model, "encoding_format": "base64"}
+        request = httpx.Request(
+            "POST",
+            self._url,
+            content=json.dumps(body, separators=(",", ":")).encode(),
+            headers=self._headers | {"X-Priority": kind},
+            extensions={"timeout": httpx.Timeout(seconds, connect=self._limits.connect).as_dict()},
+        )
         with http_errors():
-            response = await self._http.post(
-                "embeddings",
-                json=body,
-                headers={"X-Priority": kind},
-                timeout=httpx.Timeout(seconds, connect=self._limits.connect),
-            )
+            response = await self._http.fetch(request)
         _check(response)
-        self._check_model(response)
-        vectors = _vectors(response)
+        answer = _told(response)
+        self._check_model(answer)
+        vectors = _vectors(answer)
         if len(vectors) != len(texts):
             raise EmbedderUnavailable(f"The embedding server gave {len(vectors)} vectors for {len(texts)} texts.")
         dimensions = self._dimensions = self._dimensions or len(vectors[0])
@@ -152,9 +154,9 @@ class HttpEmbedder(Embedder):
             raise EmbedderUnavailable(f"The embedding server's vectors do not have {dimensions} dimensions.")
         return vectors
 
-    def _check_model(self, response: httpx.Response) -> None:
+    def _check_model(self, answer: dict[str, Any]) -> None:
         """A name with a fingerprint is of our own server, where the folder may hold another model by now."""
-        if "@" in self._name and response.json().get("model") != self._name:
+        if "@" in self._name and answer.get("model") != self._name:
             raise EmbedderUnavailable(f"The folder {self._model} no longer holds the model {self._name}.")
 
 
@@ -185,13 +187,23 @@ def _check(response: httpx.Response) -> None:
     )
 
 
-def _vectors(response: httpx.Response) -> list[Vector]:
+def _told(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise EmbedderUnavailable(_UNREADABLE)
+    return answer
+
+
+def _vectors(answer: dict[str, Any]) -> list[Vector]:
     """Rows in the order of `index`, made unit length: not every server normalises."""
     try:
-        data = sorted(response.json()["data"], key=lambda item: int(item["index"]))
+        data = sorted(answer["data"], key=lambda item: int(item["index"]))
         rows = np.stack([_row(item["embedding"]) for item in data]) if data else np.empty((0, 0), np.float32)
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise EmbedderUnavailable("The embedding server's answer cannot be read.") from error
+        raise EmbedderUnavailable(_UNREADABLE) from error
     if not np.isfinite(rows).all():
         raise EmbedderUnavailable("The embedding server gave vectors that are no numbers.")
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 import structlog
 
@@ -34,11 +34,18 @@ class RedisCache(Cache):
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None."""
-        return (await self.get_many([key]))[0]
+        value: Any = None
+        with self._harmless():
+            value = await self._client.get(self._namespace + key)
+        return cast("bytes | None", value)  # the client was not asked to decode
 
     async def set(self, key: str, value: bytes, *, ttl: timedelta) -> None:
         """Keep it for at most `ttl`."""
-        await self.set_many({key: value}, ttl=ttl)
+        if (milliseconds := _milliseconds(ttl)) <= 0:
+            return await self.delete(key)
+        with self._harmless():
+            await self._client.set(self._namespace + key, value, px=milliseconds)
+        return None
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values in order, None where there is none."""
@@ -53,8 +60,7 @@ class RedisCache(Cache):
 
     async def set_many(self, values: Mapping[str, bytes], *, ttl: timedelta) -> None:
         """Keep all of them for at most `ttl`."""
-        milliseconds = int(ttl / timedelta(milliseconds=1))
-        if milliseconds <= 0:
+        if (milliseconds := _milliseconds(ttl)) <= 0:
             return await self.delete(*values)
         items = list(values.items())
         with self._harmless():
@@ -92,3 +98,7 @@ class RedisCache(Cache):
             if self._is_down:
                 log.info("cache_up")
             self._is_down = False
+
+
+def _milliseconds(ttl: timedelta) -> int:
+    return int(ttl / timedelta(milliseconds=1))
