@@ -1,7 +1,6 @@
 """One API process: takes requests on a socket that its parent opened, on the engines that its parent runs."""
 
 import argparse
-import gc
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ async def run(descriptor: int, *, name: str, folder: Path | None, tells_all: boo
     """Serve until SIGTERM or SIGINT; then answers under way get a moment to end before they are interrupted."""
     import uvicorn
 
+    from adapters.garbage import settle
     from entrypoints.api_server import ApiServer
     from entrypoints.engines import Stance
     from entrypoints.host import open_host
@@ -50,8 +50,7 @@ async def run(descriptor: int, *, name: str, folder: Path | None, tells_all: boo
             ws_per_message_deflate=False,
             ws_ping_interval=None,  # the protocol has pings of its own
         )
-        gc.collect()
-        gc.freeze()  # what was loaded stays: to go through all of it again and again would halt every answer
+        settle()
         async with ending_lost_answers(host.use_cases.end_lost_answers), AsyncExitStack() as stack:
 
             async def started_up() -> None:

@@ -22,6 +22,7 @@ import uvloop
 from adapters.embedded.qdrant_api import FLUSH_SECONDS, application
 from adapters.embedded.qdrant_rebuild import GRAPH_FROM, Rebuilds
 from adapters.embedded.qdrant_shards import FolderUnusable, Shards
+from adapters.garbage import settle
 
 KEY_VARIABLE = "READINGROOM_ENGINE_KEY"
 
@@ -80,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     # uvicorn stops by itself and then raises the signal again: it must find somebody who lets it pass
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    settle()
     try:
         uvloop.run(_serve(shards, options, key))
     finally:

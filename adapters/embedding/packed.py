@@ -70,8 +70,11 @@ class _Layer:
     def __call__(self, rows: Tensor, groups: Sequence[_Group]) -> Tensor:
         """`rows`: (tokens of all texts, width)."""
         parts = self._attended(rows).float()
-        found = [self._attend(parts[where], texts) for where, texts in groups]
-        rows = self._out_norm(self._out.plus(torch.cat(found).to(rows.dtype), rows))
+        if len(groups) == 1:  # a question alone, nearly always
+            found = self._attend(parts, groups[0][1])
+        else:
+            found = torch.cat([self._attend(parts[where], texts) for where, texts in groups])
+        rows = self._out_norm(self._out.plus(found.to(rows.dtype), rows))
         return self._norm(self._narrower.plus(self._wider(rows), rows))
 
     def _attend(self, parts: Tensor, texts: int) -> Tensor:

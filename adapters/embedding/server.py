@@ -32,6 +32,7 @@ from adapters.embedding.folder import DEFAULT_MODEL, ModelFolder, find_model
 from adapters.embedding.model import Kind, SentenceTransformerModel, Vectors
 from adapters.embedding.queue import ModelQueue, QueueFull
 from adapters.embedding.shelf import ModelShelf, ServedModel
+from adapters.garbage import settle
 from application.errors import ApplicationError, EmbedderUnavailable
 
 log = structlog.get_logger(__name__)
@@ -308,8 +309,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not key:
         return _say(f"{KEY_VARIABLE} must hold the key that clients send.")
 
-    def load(model: str) -> ModelQueue:
-        return ModelQueue(lambda: SentenceTransformerModel(model, dtype=options.dtype), workers=options.threads)
+    def load(name: str) -> ModelQueue:
+        def loaded() -> SentenceTransformerModel:
+            model = SentenceTransformerModel(name, dtype=options.dtype)
+            settle()
+            return model
+
+        return ModelQueue(loaded, workers=options.threads)
 
     try:
         folder = find_model(options.model)
