@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import numpy as np
@@ -58,6 +59,8 @@ class HttpEmbedder(Embedder):
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        elif parsed.userinfo:
+            self._headers["Authorization"] = f"Basic {base64.b64encode(unquote_to_bytes(parsed.userinfo)).decode()}"
         self._http = PlainTransport(keepalive=60, max_connections=32)
         self._model = model
         self._name = name or model

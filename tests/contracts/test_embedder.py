@@ -159,6 +159,38 @@ async def test_dimensions_are_discovered(embedding_server: http_servers.Prepared
     await embedder.aclose()
 
 
+@pytest.mark.parametrize(
+    ("address", "key", "path", "authorization"),
+    [
+        ("http://{}", None, "/v1/embeddings", None),
+        ("http://{}/openai/v1", "secret", "/openai/v1/embeddings", "Bearer secret"),
+        ("http://some%20one:word@{}/v1/", None, "/v1/embeddings", "Basic c29tZSBvbmU6d29yZA=="),
+    ],
+)
+async def test_where_it_asks(address: str, key: str | None, path: str, authorization: str | None) -> None:
+    """Below the path of the address, with the key, or with the name and password that stand in the address."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"data": [{"index": 0, "embedding": [3.0, 4.0]}]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        embedder = HttpEmbedder(address.format(f"{host}:{port}"), model="any", api_key=key)
+
+        assert await embedder.embed_query(OTTERS) == pytest.approx([0.6, 0.8])
+        await embedder.aclose()
+
+    told = heads[0].decode()
+    assert told.startswith(f"POST {path} HTTP/1.1\r\n")
+    assert authorization is None or f"Authorization: {authorization}\r\n" in told
+    assert ("Authorization" in told) == (authorization is not None)
+
+
 async def test_cached_texts_cost_nothing_again() -> None:
     """Each text is embedded once, over calls and within one, and queries apart from passages."""
     inner = FakeEmbedder()
