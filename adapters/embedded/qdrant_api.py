@@ -134,10 +134,10 @@ class _Api:
         return {"hits": [{"value": hit.value, "count": hit.count} for hit in found.hits]}
 
     async def query(self, request: Request) -> Any:
-        body, collection = await body_of(request), self._collection(request)
-        asked = search_of(body, collection.is_all)
+        # what is wrong with a body is said before a collection is missed, as Qdrant does
+        asked = search_of(await body_of(request), lambda corpus: self._collection(request).is_all(corpus))
         with engine_errors():
-            found = collection.shard.query(asked)
+            found = self._collection(request).shard.query(asked)
         return {"points": [translate.scored(each) for each in found]}
 
     async def query_batch(self, request: Request) -> Any:

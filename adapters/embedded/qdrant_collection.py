@@ -36,6 +36,7 @@ _PART_AT_REST = 10  # of the points from which there is a graph at all
 _COUNTED_BELOW = 10_000  # points among which it is counted in no time
 _CALM_SECONDS = 1.0  # without a write, before it is looked whether a filter lets all points pass
 _CORPORA = 512  # of which that is remembered
+_LEAST_ESTIMATE = 2  # any number of scopes that hold all points between them are estimated at 0.63 of these and more
 
 
 class EngineFailed(Exception):
@@ -90,7 +91,7 @@ class Collection:
     _unflushed: bool = False  # updates stand in the log only; they survive the death of the process
     _recorded: int = 0  # of `live.removed`, as live.json has it
     _written: float = field(factory=time.monotonic)  # when it was written last, or opened
-    _all: dict[edge.Filter, bool] = field(factory=dict)  # whether they let all points pass, since then
+    _all: dict[edge.Filter, bool] = field(factory=dict)  # whether they let all points pass, since then or the switch
 
     @classmethod
     def create(cls, folder: Path, body: models.CreateCollection) -> "Collection":
@@ -166,13 +167,15 @@ class Collection:
         with engine_errors():
             self.flush()
             if self.live.removed > self._recorded:
-                self.switch(self.shard, self.live)
+                with suppress(OSError):  # on a full disk it is not known of some that they were removed
+                    self.switch(self.shard, self.live)
             self.shard.close()
 
     def switch(self, shard: edge.EdgeShard, live: Live) -> None:
         """From now on, and after a restart, this is the shard."""
         replace_file(self.folder / "live.json", json.dumps(asdict(live)))
         self.shard, self.live, self._recorded = shard, live, live.removed
+        self._all.clear()
 
     def wants_graph(self, graph_from: int) -> bool:
         """Whether it has so many points that exact scans take long; 0: never."""
@@ -198,17 +201,23 @@ class Collection:
         False also where that is not worth finding out, or not known yet. The engine's own numbers include points that
         were removed, until the shard is rebuilt: where these are many it is False.
         """
-        known = self._all.get(corpus)
-        if known is None and time.monotonic() - self._written >= _CALM_SECONDS:
-            points = self._count()
-            known = points >= _COUNTED_BELOW and self.live.removed * _SHARE_AT_REST <= points
-            if known:
-                with engine_errors():
-                    known = self.shard.count(edge.CountRequest(exact=True, filter=corpus)) == points
+        if corpus not in self._all:
+            if time.monotonic() - self._written < _CALM_SECONDS:
+                return False
             if len(self._all) >= _CORPORA:
                 self._all.clear()
-            self._all[corpus] = known
-        return known or False
+            self._all[corpus] = self._holds_all(corpus)
+        return self._all[corpus]
+
+    def _holds_all(self, corpus: edge.Filter) -> bool:
+        points = self._count()
+        if points < _COUNTED_BELOW or self.live.removed * _SHARE_AT_REST > points:
+            return False
+        with engine_errors():
+            estimate = self.shard.count(edge.CountRequest(exact=False, filter=corpus))
+            if estimate < points // _LEAST_ESTIMATE:
+                return False
+            return self.shard.count(edge.CountRequest(exact=True, filter=corpus)) == points
 
     def _count(self) -> int:
         with engine_errors():

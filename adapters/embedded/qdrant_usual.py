@@ -4,6 +4,8 @@ The models make some twenty objects of a search and try two dozen alternatives f
 parts alone that come again, filters, formulas and parameters, and what was made of them is kept. Vectors are new each
 time, and are read as what they are. Whatever has another shape, be it right or wrong, is left to the models, which
 refuse and name what they do not know.
+
+Where a search counts how rare words are among points that are all there are, Edge is not told to count: it knows.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,11 +45,11 @@ class _Search(_Part):
 
 @frozen
 class _Params:
-    """How it is looked for, as told, and where rarity is counted among `corpus` also without that."""
+    """How it is looked for."""
 
     told: edge.SearchParams | None
-    corpus: edge.Filter | None = None
-    of_all: edge.SearchParams | None = None
+    corpus: edge.Filter | None = None  # among which rarity is counted, if not among all
+    of_all: edge.SearchParams | None = None  # as told, but for that
 
 
 IsAll = Callable[[edge.Filter], bool]  # whether every point of the collection passes
@@ -63,7 +65,7 @@ _PAYLOAD: Final[TypeAdapter[Any]] = TypeAdapter(models.WithPayloadInterface | No
 def search_of(body: bytes, is_all: IsAll) -> edge.QueryRequest:
     """What the body of a search asks of Edge. Raises Unsupported with the field that is wrong.
 
-    `is_all` is given the same object for the same corpus while that is kept.
+    `is_all` is asked about corpora that are kept, by the same object each time; longer ones are counted among.
     """
     try:
         asked = _SEARCH.decode(body)
@@ -97,7 +99,9 @@ def _prefetches(parts: Sequence[_Part] | None, is_all: IsAll) -> list[edge.Prefe
 
 def _chosen(raw: msgspec.Raw, is_all: IsAll) -> edge.SearchParams | None:
     params: _Params = _known(_params, raw)
-    return params.of_all if params.corpus is not None and is_all(params.corpus) else params.told
+    if params.corpus is None or len(bytes(raw)) > _LONGEST:
+        return params.told
+    return params.of_all if is_all(params.corpus) else params.told
 
 
 def _query(raw: msgspec.Raw, using: str | None) -> Any:

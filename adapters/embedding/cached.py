@@ -49,12 +49,14 @@ class CachedEmbedder(Embedder):
     async def embed_passages(self, texts: Sequence[str]) -> list[Vector]:
         """One vector a text; a text that occurs twice is embedded once."""
         keys = [self._key("passage", text) for text in texts]
-        known = await self._load(list(dict.fromkeys(keys)))
+        asked = list(dict.fromkeys(keys))
+        found = zip(asked, await self._cache.get_many(asked), strict=True)
+        known = {key: vector for key, value in found if (vector := self._decoded(value)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
             vectors = await self._embedder.embed_passages(list(missing.values()))
             known |= dict(zip(missing, vectors, strict=True))
-            await self._save({key: known[key] for key in missing}, self._ttl["passage"])
+            await self._cache.set_many({key: _encoded(known[key]) for key in missing}, ttl=self._ttl["passage"])
         return [known[key] for key in keys]
 
     async def embed_query(self, text: str) -> Vector:
@@ -81,13 +83,6 @@ class CachedEmbedder(Embedder):
     def _key(self, kind: Kind, text: str) -> str:
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
         return f"embedding:{self._embedder.name}:{kind}:{digest}"
-
-    async def _load(self, keys: Sequence[str]) -> dict[str, Vector]:
-        found = zip(keys, await self._cache.get_many(keys), strict=True)
-        return {key: vector for key, value in found if (vector := self._decoded(value)) is not None}
-
-    async def _save(self, vectors: dict[str, Vector], ttl: timedelta) -> None:
-        await self._cache.set_many({key: _encoded(vector) for key, vector in vectors.items()}, ttl=ttl)
 
     def _decoded(self, value: bytes | None) -> Vector | None:
         try:

@@ -70,7 +70,7 @@ class _Layer:
     def __call__(self, rows: Tensor, groups: Sequence[_Group]) -> Tensor:
         """`rows`: (tokens of all texts, width)."""
         parts = self._attended(rows).float()
-        if len(groups) == 1:  # a question alone, nearly always
+        if len(groups) == 1:  # above all a question alone: cutting and joining takes half as long as attending
             found = self._attend(parts, groups[0][1])
         else:
             found = torch.cat([self._attend(parts[where], texts) for where, texts in groups])

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from attrs import evolve, field, frozen
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.api_client import AsyncMiddlewareT, SendAsync
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from adapters.plain_http import PlainTransport
@@ -273,10 +274,13 @@ class QdrantIndex:
             await self._client.get_collection(self._collection)
 
 
-def _straight(transport: PlainTransport) -> Any:
-    """A middleware that sends as the client would: past httpx's own layers, which cost a search more than sending."""
+def _straight(transport: PlainTransport) -> AsyncMiddlewareT:
+    """A middleware that sends as the client would: past httpx's own layers, which cost a search more than sending.
 
-    async def send(request: httpx.Request, _: Any) -> httpx.Response:
+    The client's other middleware, for headers that are set for some calls only, is passed over; none are set here.
+    """
+
+    async def send(request: httpx.Request, _: SendAsync) -> httpx.Response:
         try:
             return await transport.fetch(request)
         except httpx.HTTPError as error:

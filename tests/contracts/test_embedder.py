@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,23 @@ async def test_cached_texts_cost_nothing_again() -> None:
     assert inner.embedded == [OTTERS, INVOICE, RIVER_FISH, OTTERS]
     assert near(first[0], again[2])
     assert near(first[1], again[0])
+
+
+async def test_a_question_does_not_wait_for_the_cache_to_keep_it() -> None:
+    """Somebody waits for what is found with it."""
+
+    class SlowCache(FakeCache):
+        async def set(self, key: str, value: bytes, *, ttl: timedelta) -> None:
+            kept.append(key)
+            await asyncio.Event().wait()
+
+    kept: list[str] = []
+    embedder = CachedEmbedder(FakeEmbedder(), SlowCache(SystemClock()))
+    async with asyncio.timeout(5):
+        await embedder.embed_query(OTTERS)
+        await asyncio.sleep(0)
+
+    assert len(kept) == 1
 
 
 async def test_cache_of_other_model_or_garbage_is_not_used() -> None:

@@ -198,3 +198,17 @@ async def execute(url: str, statement: str, *values: object) -> list[asyncpg.Rec
         return list(await connection.fetch(statement, *values))
     finally:
         await connection.close()
+
+
+async def keep_document(units: Units, team: Team, chunks: int = 3) -> Document:
+    """A live document with chunks and two pages, committed."""
+    document = make_document(team)
+    live = document.completed(page_count=2, chunk_count=chunks, language="en", now=NOW)
+    async with units.begin(team.id) as work:
+        await work.documents.add(document)
+        await work.passages.replace(
+            document.id, 1, [make_chunk(document.id, n) for n in range(chunks)], [make_page(1), make_page(2)]
+        )
+        await work.documents.save(live)
+        await work.commit()
+    return live

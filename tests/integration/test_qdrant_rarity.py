@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import qdrant_edge as edge
+from attrs import evolve
 from qdrant_client import models
 
 from adapters.embedded import qdrant_collection
@@ -18,7 +19,7 @@ from adapters.embedded.qdrant_updates import Change
 from adapters.embedded.qdrant_usual import search_of
 
 POINTS = 200
-OURS = {"should": [{"key": "scope", "match": {"value": "ours"}}]}
+OURS: dict[str, Any] = {"should": [{"key": "scope", "match": {"value": "ours"}}]}
 NUMBERS = random.Random(5)  # noqa: S311 - a fixed sample
 
 
@@ -52,23 +53,27 @@ async def remove(collection: Collection, ids: range) -> None:
     await collection.write(Change("delete", json.dumps({"points": list(ids)}).encode()))
 
 
-def asked(collection: Collection, corpus: dict[str, Any], *, is_told: bool = False) -> list[tuple[Any, float]]:
-    """What is found of ours with rarity counted within `corpus`; `is_told`: whatever that costs."""
+def asked(collection: Collection, among: dict[str, Any], *, is_told: bool = False) -> list[tuple[Any, float]]:
+    """What is found of ours with rarity counted within `among`; `is_told`: whatever that costs."""
     body = {
         "query": {"indices": [1, 2, 3, 4], "values": [1.0, 1.0, 0.5, 0.5]},
         "using": "sparse",
         "filter": OURS,
-        "params": {"idf": {"corpus": corpus}},
+        "params": {"idf": {"corpus": among}},
         "limit": POINTS,
     }
     search = search_of(json.dumps(body).encode(), (lambda _: False) if is_told else collection.is_all)
     return sorted((found.id, round(found.score, 4)) for found in collection.shard.query(search))
 
 
-def ours() -> edge.Filter:
-    condition = filter_(models.Filter.model_validate(OURS))
+def corpus(**conditions: Any) -> edge.Filter:
+    condition = filter_(models.Filter.model_validate(conditions))
     assert condition is not None
     return condition
+
+
+def ours() -> edge.Filter:
+    return corpus(**OURS)
 
 
 async def test_all_there_is(collection: Collection) -> None:
@@ -78,6 +83,42 @@ async def test_all_there_is(collection: Collection) -> None:
     assert "corpus" in repr(search_of(body, lambda _: False)).lower()
     assert "corpus" not in repr(search_of(body, collection.is_all)).lower()
     assert asked(collection, OURS) == asked(collection, OURS, is_told=True) != []
+
+
+@pytest.mark.parametrize("scopes", [2, 5, 30])
+async def test_several_that_are_all_together(collection: Collection, scopes: int) -> None:
+    """An asker of many collections who may read all of them is told from one who may not."""
+    for number in range(scopes):
+        await write(collection, range(number, POINTS, scopes), f"shelf {number}")
+    readable = [{"key": "scope", "match": {"value": f"shelf {number}"}} for number in range(scopes)]
+
+    assert collection.is_all(corpus(should=readable))
+    assert collection.is_all(corpus(must=[{"key": "scope", "match": {"any": [f"shelf {n}" for n in range(scopes)]}}]))
+    assert not collection.is_all(corpus(should=readable[1:]))
+
+
+async def test_a_corpus_too_long_to_be_kept_is_counted(collection: Collection) -> None:
+    """To find out each time would take longer than counting."""
+    others = [{"key": "scope", "match": {"value": f"other shelf {number}"}} for number in range(50)]
+    longer = {"should": [*OURS["should"], *others]}
+
+    def never(_: edge.Filter) -> bool:
+        pytest.fail("asked")
+
+    search_of(
+        json.dumps({"query": {"indices": [1], "values": [1.0]}, "params": {"idf": {"corpus": longer}}}).encode(), never
+    )
+
+
+async def test_rebuilt(collection: Collection) -> None:
+    """A shard in order holds no removed points: then it is looked again."""
+    await remove(collection, range(50))
+    condition = ours()
+    assert not collection.is_all(condition)
+
+    collection.switch(collection.shard, evolve(collection.live, removed=0))
+
+    assert collection.is_all(condition)
 
 
 async def test_others_beside(collection: Collection) -> None:
