@@ -21,6 +21,7 @@ from domain.surroundings import surroundings
 from domain.titles import below_title
 
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
+_SLACK: Final = 16  # tokens by which a sum of counts may be short of the count of what is joined
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
 
 
@@ -104,13 +105,20 @@ async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell:
 
 def _to_embed(index: Index, document: Document, chunks: Sequence[Chunk]) -> list[str]:
     """What vectors are made of: each passage below its document's title, where the model's window has room for both."""
+    title, window = document.spoken_title, index.tokens.max_tokens
     plain = [chunk.text_to_embed for chunk in chunks]
-    titled = [below_title(document.spoken_title, text) for text in plain]
-    counts = index.tokens.count(titled)
-    return [
-        longer if count <= index.tokens.max_tokens else text
-        for longer, text, count in zip(titled, plain, counts, strict=True)
+    titled = [below_title(title, text) for text in plain]
+    above = ["\n".join((title, *chunk.heading_path)) for chunk in chunks]
+    heads = list(dict.fromkeys(above))
+    tokens = dict(zip(heads, index.tokens.count(heads), strict=True))
+    near = [
+        place
+        for place, (chunk, head) in enumerate(zip(chunks, above, strict=True))
+        if chunk.token_count + tokens[head] + _SLACK > window
     ]
+    counts = index.tokens.count([titled[place] for place in near])
+    too_long = {place for place, count in zip(near, counts, strict=True) if count > window}
+    return [plain[place] if place in too_long else text for place, text in enumerate(titled)]
 
 
 def _indexed(document: Document, chunk: Chunk, around: str, dense: Sequence[float]) -> IndexedChunk:

@@ -4,7 +4,6 @@ One rule holds everywhere and is tested everywhere: offsets are Unicode code poi
 text, half open, and ``chunk.text == document_text[chunk.char_from:chunk.char_to]`` to the letter.
 """
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -81,10 +80,23 @@ class PageBoxes:
 def below_headings(path: Sequence[str], text: str) -> str:
     """`text` below the headings of its path, a line each; those that it begins with are not said twice."""
     for start in range(len(path)):
-        words = " ".join(path[start:]).split()
-        if re.match(r"\s+".join(map(re.escape, words)) + r"[^\S\n]*(\n|$)", text):
+        if _begins_with(text, " ".join(path[start:]).split()):
             return "\n".join((*path[:start], text))
     return "\n".join((*path, text))
+
+
+def _begins_with(text: str, words: Sequence[str]) -> bool:
+    """Whether the words fill its first lines, whatever white space stands between them."""
+    if not words or not text.startswith(words[0]):
+        return False
+    found: list[str] = []
+    place = 0
+    while len(found) < len(words) and place < len(text):
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        found += text[place:end].split()
+        place = end + 1
+    return found == words
 
 
 @frozen(kw_only=True)

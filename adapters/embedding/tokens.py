@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,9 @@ from application.ports.parsing import TokenCounter
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
 _DEFAULT_WINDOW: Final = 256
-_BATCH: Final = 256
+_BATCH: Final = 256  # texts at once
+_BATCH_LENGTH: Final = 100_000  # and code points: an encoding is many times its text's size
+_LONGEST_TEXT: Final = 20_000  # code points; what is longer is counted by parts
 _PIECES: Final = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _LETTERS_A_TOKEN: Final = 3
 _UNKNOWN: Final = 4  # characters of a word that the model does not know, to a token
@@ -55,14 +57,11 @@ class ModelTokenCounter:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """See the port."""
-        counts: list[int] = []
-        for start in range(0, len(texts), _BATCH):  # an encoding is many times its text's size
-            batch = list(texts[start : start + _BATCH])
-            encoded = self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            counts.extend(
-                self._count_unknown(text) if self._unknown in one.ids else len(one)
-                for text, one in zip(batch, encoded, strict=True)
-            )
+        counts = [0] * len(texts)
+        for batch in _batches(texts):
+            encoded = self._tokenizer.encode_batch_fast([part for _, part in batch], add_special_tokens=False)
+            for (place, part), one in zip(batch, encoded, strict=True):
+                counts[place] += self._count_unknown(part) if self._unknown in one.ids else len(one)
         return counts
 
     def _count_unknown(self, text: str) -> int:
@@ -71,6 +70,33 @@ class ModelTokenCounter:
             -(-(end - start) // _UNKNOWN) if token == self._unknown else 1
             for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
         )
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+    """Parts of texts beside the places of their texts, so many at once as do not take much memory."""
+    batch: list[tuple[int, str]] = []
+    length = 0
+    for place, text in enumerate(texts):
+        for part in _parts(text):
+            if batch and (len(batch) == _BATCH or length + len(part) > _BATCH_LENGTH):
+                yield batch
+                batch, length = [], 0
+            batch.append((place, part))
+            length += len(part)
+    if batch:
+        yield batch
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text cut before white space, where no token is cut in two, or anywhere in a run that has none."""
+    start = 0
+    while len(text) - start > _LONGEST_TEXT:
+        end = start + _LONGEST_TEXT
+        space = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
+        end = space if space > start else end
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 class EstimatedTokenCounter:

@@ -18,6 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 
 import qdrant_edge as edge
 from attrs import frozen
@@ -99,12 +100,8 @@ def _repeated(words: Iterable[tuple[int, ...]]) -> dict[int, float]:
 
 def _weights(words: Iterable[tuple[int, ...]], *, average: float = _AVERAGE_LENGTH) -> dict[int, float]:
     """BM25's weight of each term; a word that gives none is a stop word and counts for no length."""
-    counts: Counter[int] = Counter()
-    length = 0
-    for word in words:
-        length += len(word)
-        counts.update(word)
-    share = _K1 * (1 - _B + _B * length / average)
+    counts = Counter(chain.from_iterable(words))
+    share = _K1 * (1 - _B + _B * counts.total() / average)
     return {term: count * (_K1 + 1) / (count + share) for term, count in counts.items()}
 
 

