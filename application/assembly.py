@@ -55,6 +55,7 @@ from application.list_memory import ListMemory
 from application.lost_answers import EndLostAnswers
 from application.sources import FindSources
 from application.use_cases import Policy, Ports, UseCases
+from application.usual_languages import UsualLanguages
 
 
 def assemble(ports: Ports, policy: Policy) -> UseCases:
@@ -66,7 +67,14 @@ def assemble(ports: Ports, policy: Policy) -> UseCases:
     )
     enter_workspace = authentication.EnterWorkspace(begin=begin, memory=memory)
     generations = Generations(begin, ports.indexes)
-    search = knowledge.SearchPassages(begin=begin, generations=generations, log=ports.log, reranker=ports.reranker)
+    search = knowledge.SearchPassages(
+        begin=begin,
+        generations=generations,
+        languages=ports.languages,
+        usual_languages=UsualLanguages(begin),
+        log=ports.log,
+        reranker=ports.reranker,
+    )
     access = ConversationAccess((rooms_answers.is_theirs,))
     record = rooms_events.RecordEvent(bus=ports.live, clock=clock, log=ports.log)
     chronicle = rooms_chronicle.RoomChronicle(record=record)

@@ -12,10 +12,12 @@ from application.generations import Generations
 from application.ports.document_repositories import LivePassage
 from application.ports.embedding import Vector
 from application.ports.generations import Index
+from application.ports.languages import LanguageDetector
 from application.ports.reranking import Reranker
 from application.ports.system import Log
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.vectors import PassageFilter, VectorHit, VectorQuery
+from application.usual_languages import UsualLanguages
 from domain.access import Action, Actor
 from domain.documents import MetadataValue
 from domain.duplicates import Fingerprint, fingerprint
@@ -64,6 +66,7 @@ class SearchPassages:
     - Passages that hold what stands in quotation marks, to the letter but for case and white space, come first; a query
       that is nothing else finds them alone.
     - Of passages that say the same the best is shown once.
+    - A question too short to tell its language is taken to be in the one that most documents are in.
     - Question and passages are compared by one generation of the index, whatever takes its place meanwhile.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
     - With `rerank` the best passages are read once more, each beside the query, and put into a new order; `reranked`
@@ -72,6 +75,8 @@ class SearchPassages:
 
     begin: UnitOfWorkFactory
     generations: Generations
+    languages: LanguageDetector
+    usual_languages: UsualLanguages
     log: Log
     reranker: Reranker | None = None
 
@@ -103,14 +108,9 @@ class SearchPassages:
                     raise
                 self.log.warning("search_without_embedder")
                 mode = SearchMode.KEYWORD
-        question = VectorQuery(
-            mode=mode,
-            text=words,
-            dense=dense,
-            language=None,
-            filter=_narrowed(actor, filters or SearchFilters()),
-            limit=limit,
-        )
+        within = _narrowed(actor, filters or SearchFilters())
+        language = self.languages.detect(words) or await self._usual_language(actor, within)
+        question = VectorQuery(mode=mode, text=words, dense=dense, language=language, filter=within, limit=limit)
         reranker = self.reranker if rerank else None
         read = limit if reranker is None else max(limit, RERANKED)
         found = await self._gather(actor, index, question, limit=read, per_document=max_per_document)
@@ -128,6 +128,10 @@ class SearchPassages:
             mode=mode,
             reranked=anew is not None,
         )
+
+    async def _usual_language(self, actor: Actor, within: PassageFilter) -> str | None:
+        asked = within.readable if within.collection_ids is None else within.readable & within.collection_ids
+        return await self.usual_languages(actor.workspace_id, asked) if asked else None
 
     async def _reranked(self, reranker: Reranker, words: str, found: _Found) -> _Found | None:
         """The same in the reranker's order and with its scores; None when it does not answer."""

@@ -1,6 +1,6 @@
 """How documents, their passages and the receipts of their end are stored; see `repositories` for what holds of all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -113,6 +113,12 @@ class Documents(Protocol):
 
     async def totals(self, workspace_id: WorkspaceId) -> DocumentTotals:
         """How many there are, and how much of them is stored."""
+        ...
+
+    async def languages(
+        self, workspace_id: WorkspaceId, collections: Collection[CollectionId], *, limit: int
+    ) -> dict[str | None, int]:
+        """How many of the `limit` youngest documents there that can be found are in which language; None: unknown."""
         ...
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:

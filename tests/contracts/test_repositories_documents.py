@@ -240,6 +240,37 @@ async def test_unfinished_documents_are_found_when_idle(units: Units) -> None:
         assert [processing.id] == [d.id for d in await work.documents.unfinished(idle_since=LATER, limit=1)]
 
 
+async def test_the_languages_of_what_can_be_found_are_counted(units: Units) -> None:
+    """Of the youngest, in the collections asked for; not of those deleted, or never read."""
+    team, strangers = await found_team(units), await found_team(units, "Strangers")
+    hidden = make_collection(team.id, "Hidden", visibility=Visibility.RESTRICTED)
+    asked = (team.collection.id, hidden.id)
+    async with units.begin(None) as work:
+        await work.collections.add(hidden)
+        for minutes, whose, language, changes in (
+            (1, team, "de", {}),
+            (2, team, "en", {}),
+            (3, team, "en", {}),
+            (4, team, None, {}),
+            (5, team, "fr", {"collection_id": hidden.id}),
+            (6, strangers, "es", {}),
+        ):
+            now = NOW + timedelta(minutes=minutes)
+            await work.documents.add(document := make_document(whose, now=now, **changes))
+            await work.documents.save(document.completed(page_count=None, chunk_count=1, language=language, now=now))
+        await work.documents.add(make_document(team, now=LATER))
+        await work.documents.add(gone := make_document(team, now=LATER))
+        ready = gone.completed(page_count=None, chunk_count=1, language="el", now=LATER)
+        await work.documents.save(ready.deleted(LATER))
+
+        count = work.documents.languages
+        assert await count(team.id, asked, limit=10) == {"de": 1, "en": 2, None: 1, "fr": 1}
+        assert await count(team.id, asked, limit=3) == {"en": 1, None: 1, "fr": 1}
+        assert await count(team.id, [hidden.id], limit=10) == {"fr": 1}
+        assert await count(team.id, [], limit=10) == {}
+        assert await count(team.id, [strangers.collection.id], limit=10) == {}
+
+
 async def test_a_document_with_a_job_is_not_left_behind(units: Units) -> None:
     """Who waits in the queue is not idle, however long it waits; an older revision's job does not count."""
     team = await found_team(units)

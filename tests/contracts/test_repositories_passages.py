@@ -18,7 +18,7 @@ from tests.contracts.units import (
 )
 
 
-async def test_passages_come_back_as_they_werekeep_document(units: Units) -> None:
+async def test_passages_come_back_as_they_were(units: Units) -> None:
     """Chunks with their boxes, pages with their spans and text."""
     team = await found_team(units)
     document = await keep_document(units, team)

@@ -1,6 +1,7 @@
 """Documents, passages and receipts in memory."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -102,6 +103,20 @@ class FakeDocuments(FakeRepository):
         return DocumentTotals(
             documents=len(rows), bytes=sum(one.size for one in rows), chunks=sum(one.chunk_count for one in rows)
         )
+
+    async def languages(
+        self, workspace_id: WorkspaceId, collections: Collection[CollectionId], *, limit: int
+    ) -> dict[str | None, int]:
+        rows = [
+            one
+            for one in self._rows.rows(DOCUMENTS)
+            if one.workspace_id == workspace_id
+            and one.collection_id in collections
+            and one.live_revision is not None
+            and not one.is_deleted
+        ]
+        youngest = sorted(rows, key=lambda one: (one.created_at, one.id), reverse=True)[:limit]
+        return dict(Counter(one.language for one in youngest))
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         queued = [waiting.job for waiting in self._rows.database.jobs]

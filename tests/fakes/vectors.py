@@ -42,9 +42,10 @@ def _matches(chunk: IndexedChunk, asked: PassageFilter) -> bool:
 
 @define
 class InMemoryVectorIndex:
-    """Keeps copies. `available = False` makes every call raise VectorsUnavailable."""
+    """Keeps copies, and what it was asked. `available = False` makes every call raise VectorsUnavailable."""
 
     available: bool = True
+    asked: list[VectorQuery] = field(init=False, factory=list)
     _chunks: dict[tuple[WorkspaceId, ChunkId], IndexedChunk] = field(init=False, factory=dict)
 
     def _check(self) -> None:
@@ -63,6 +64,7 @@ class InMemoryVectorIndex:
 
     async def search(self, workspace_id: WorkspaceId, query: VectorQuery) -> list[VectorHit]:
         self._check()
+        self.asked.append(query)
         found = [chunk for chunk in self._of(workspace_id) if _matches(chunk, query.filter)]
         dense = [] if query.dense is None or query.mode is SearchMode.KEYWORD else _by_cosine(found, query.dense)
         sparse = [] if query.mode is SearchMode.SEMANTIC else _by_words(found, query.text)

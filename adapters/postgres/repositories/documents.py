@@ -1,6 +1,6 @@
 """Documents of a workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -128,6 +128,27 @@ class PostgresDocuments:
             ).where(documents.c.workspace_id == workspace_id, documents.c.deleted_at.is_(None))
         )
         return DocumentTotals(**{name: int(value) for name, value in (row or {}).items()})
+
+    async def languages(
+        self, workspace_id: WorkspaceId, collections: Collection[CollectionId], *, limit: int
+    ) -> dict[str | None, int]:
+        """How many of the youngest that can be found are in which language."""
+        youngest = (
+            select(documents.c.language)
+            .where(
+                documents.c.workspace_id == workspace_id,
+                documents.c.deleted_at.is_(None),
+                documents.c.live_revision.is_not(None),
+                one_of(documents.c.collection_id, collections),
+            )
+            .order_by(documents.c.created_at.desc(), documents.c.id.desc())
+            .limit(limit)
+            .subquery()
+        )
+        rows = await self._session.all(
+            select(youngest.c.language, func.count().label("count")).group_by(youngest.c.language)
+        )
+        return {row["language"]: row["count"] for row in rows}
 
     async def unfinished(self, *, idle_since: datetime, limit: int) -> list[Document]:
         """Queued or processing, not touched since, and no job waits or runs for it."""
