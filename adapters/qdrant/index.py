@@ -22,9 +22,9 @@ from domain.ids import CollectionId, DocumentId, WorkspaceId
 from domain.passages import SearchMode
 
 _UPSERT_BATCH = 128  # chunks a request: some 0.5 MB, and searches wait for one batch at most
-# Of each half that a hybrid search fuses: as many as the longest page asks for. Their scores are normalised among them, so
-# that their number must not follow how many are asked for: the same question would have another order on a longer page.
-_CANDIDATES = 110
+# Of each half that a hybrid search fuses. Their scores are normalised among them, so that their number must not follow
+# how many are asked for: the same question would have another order on a longer page.
+_CANDIDATES = 200
 _BY_DISTRIBUTION = models.FusionQuery(fusion=models.Fusion.DBSF)
 _ENGLISH = frozenset({"en"})
 _NOT_FOUND = 404
