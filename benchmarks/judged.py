@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def gold_sets(folder: Path) -> dict[str, Path]:
     """Every folder below that holds `questions.jsonl` and `documents`, by its name."""
     found = sorted(folder.rglob("questions.jsonl"))
     return {path.parent.name: path.parent for path in found if (path.parent / "documents").is_dir()}
+
+
+def questions(folder: Path) -> list[str]:
+    """All that the sets below ask, each once."""
+    judged = (read_judged(path).questions.values() for path in judged_sets(folder).values())
+    gold = ((question.text for question in read_gold(path).questions) for path in gold_sets(folder).values())
+    return list(dict.fromkeys(chain.from_iterable((*judged, *gold))))
 
 
 def read_judged(path: Path) -> JudgedSet:

@@ -1,11 +1,16 @@
 """How long a search takes as a client sees it: whole HTTP requests in an installation of many passages.
 
-``python -m benchmarks.search [--chunks N] [--searches N] [--files N] [--json FILE] [--data-dir DIR]``
+``python -m benchmarks.search [--chunks N] [--searches N] [--files N] [--json FILE] [--data-dir DIR
+[--questions FOLDER]]``
 
 Made-up passages are written through the repositories and the vector index, without parsing and embedding. Once the
 index has built its graph, an API process is started and asked new questions: one at a time in each mode, then 16 at a
 time, then one at a time while a worker ingests N made-up files. Engines, API and the asking share the machine. A DIR is
 kept, and one that holds passages already is used as it is.
+
+Made-up words are common in many passages, and their vectors have no meaning that a graph could follow. With
+`--questions` the DIR is one that `readingroom ingest` or `benchmarks.evaluate` has filled, and is asked what the judged
+sets in FOLDER ask, each question without one of its words, so that none was asked before.
 """
 
 import argparse
@@ -16,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,8 +34,10 @@ from adapters.embedded.qdrant_rebuild import REST_SECONDS
 from adapters.embedded.supervisor import Supervisor
 from adapters.plain_http import PlainTransport
 from application.ports.document_repositories import DocumentQuery
+from benchmarks.judged import questions
 from benchmarks.made_up import WORDS_PER_CHUNK, documents, text
 from domain.access import Actor
+from domain.api_keys import Scope
 from domain.documents import DocumentStatus
 from domain.errors import NotFound, Unauthenticated
 from domain.passages import SearchMode
@@ -46,6 +53,7 @@ KINDS = ("api_process", "qdrant", "embedding", "postgres", "valkey")  # by what 
 WARM_UP = 20  # searches that are not counted
 IN_FLIGHT = 16
 QUERY_WORDS = 7
+FEWEST_WORDS, MOST_WORDS = 5, 30  # of a judged question
 QUIET_SECONDS = 5
 
 Row = dict[str, Any]
@@ -85,6 +93,30 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
     print(f"{chunks} passages written in {time.perf_counter() - began:.1f} s", flush=True)
 
 
+async def the_local_one(host: Host) -> tuple[Actor, str]:
+    """The person whose documents `readingroom ingest` has taken in, and a key of theirs."""
+    actor = (await host.use_cases.act_locally()).actor
+    key = await host.use_cases.create_api_key(actor, name="benchmark", scopes={Scope.READ})
+    return actor, key.secret
+
+
+def made_up_questions() -> Iterator[str]:
+    """Others each time: none is in a cache."""
+    numbers = np.random.default_rng()
+    while True:
+        yield text(numbers, QUERY_WORDS)
+
+
+def judged_questions(folder: Path) -> Iterator[str]:
+    """In any order, each without one of its words."""
+    found = [words for words in map(str.split, questions(folder)) if FEWEST_WORDS <= len(words) <= MOST_WORDS]
+    numbers = np.random.default_rng()
+    while True:
+        for place in numbers.permutation(len(found)):
+            left_out = numbers.integers(len(found[place]))
+            yield " ".join(word for number, word in enumerate(found[place]) if number != left_out)
+
+
 async def graph_built(host: Host) -> None:
     """Wait until the index has nothing more to build, which it may begin after a minute without a write."""
     began, quiet = time.perf_counter(), 0
@@ -96,7 +128,10 @@ async def graph_built(host: Host) -> None:
             await asyncio.sleep(1)
             found = [(await client.get(f"/collections/{name}", timeout=30)).json()["result"] for name in names]
             quiet = quiet + 1 if all(each["status"] == "green" for each in found) else 0
-    print(f"the index was quiet after {time.perf_counter() - began - REST_SECONDS:.0f} s", flush=True)
+    points = sum(each["points_count"] for each in found)
+    print(
+        f"the index of {points} passages was quiet after {time.perf_counter() - began - REST_SECONDS:.0f} s", flush=True
+    )
 
 
 async def upload(host: Host, actor: Actor, files: int) -> None:
@@ -191,10 +226,9 @@ async def while_ingesting(host: Host, actor: Actor, ask: Ask, files: int) -> Row
     return row | {"processor_ms": processor_ms(used, len(spent))}
 
 
-async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: int) -> list[Row]:
+async def measure(host: Host, actor: Actor, bearer: str, asked: Iterator[str], searches: int, files: int) -> list[Row]:
     """Ask an API process of its own."""
     sock = listen("127.0.0.1", 0)
-    numbers = np.random.default_rng()  # other questions each time: none is in a cache
     path = f"/v1/workspaces/{actor.workspace_id}/search"
     async with (
         Supervisor() as children,
@@ -208,7 +242,7 @@ async def measure(host: Host, actor: Actor, bearer: str, searches: int, files: i
         await children.start(api_child(host.settings, sock, name="api-1", folder=host.settings.data_dir))
 
         async def ask(mode: SearchMode) -> None:
-            body = {"query": text(numbers, QUERY_WORDS), "mode": mode.value, "limit": 10}
+            body = {"query": next(asked), "mode": mode.value, "limit": 10}
             answer = await client.post(path, json=body)
             answer.raise_for_status()
             if not answer.json()["results"]:
@@ -227,10 +261,13 @@ async def run(options: argparse.Namespace, data_dir: Path) -> list[Row]:
     configure_logging(log_format="console", level="error")
     settings = load_settings(data_dir=data_dir, log_level="error", rate_limits="off")
     async with open_host(settings, role="benchmark", stance=Stance.OWNER) as host:
-        actor, bearer = await somebody(host)
-        await fill(host, actor, options.chunks)
+        if options.questions:
+            (actor, bearer), asked = await the_local_one(host), judged_questions(options.questions)
+        else:
+            (actor, bearer), asked = await somebody(host), made_up_questions()
+            await fill(host, actor, options.chunks)
         await graph_built(host)
-        rows = await measure(host, actor, bearer, options.searches, options.files)
+        rows = await measure(host, actor, bearer, asked, options.searches, options.files)
     for row in rows:
         rate = f"  {row['per_second']:7.1f}/s" if "per_second" in row else ""
         print(
@@ -249,7 +286,12 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=0, metavar="N", help="to ingest beside the searches")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the installation, and use it again")
+    parser.add_argument(
+        "--questions", type=Path, metavar="FOLDER", help="judged sets to ask a DIR about that is filled"
+    )
     options = parser.parse_args()
+    if options.questions and not options.data_dir:
+        parser.error("--questions asks an installation that is there: name its --data-dir")
     with tempfile.TemporaryDirectory(prefix="rr-search-") as temporary:
         rows = asyncio.run(run(options, options.data_dir or Path(temporary)))
     if options.json:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from benchmarks.evaluate import families, stands_in
-from benchmarks.judged import Gold, judged_sets, ndcg, read_judged, recall
+from benchmarks.judged import Gold, judged_sets, ndcg, questions, read_judged, recall
 from domain.ids import CollectionId, DocumentId, chunk_id
 from domain.passages import Chunk, DocumentRef, Passage
 
@@ -38,6 +38,7 @@ def test_a_set_is_read(tmp_path: Path) -> None:
 
     assert {"1": ("T", "words")} == read.documents
     assert {"q": "?"} == read.questions
+    assert ["?"] == questions(tmp_path)
     assert {"q": {"1": 1}} == read.judgements
 
 
