@@ -24,6 +24,8 @@ from domain.highlights import highlights
         ("ภาษาไทยง่าย", "ภาษาไทย", ["ภาษาไทย"]),
         ("यह किताब अच्छी है", "किताब", ["किताब"]),
         ("Ошибка в файле", "ошибка", ["Ошибка"]),
+        ("am \uff21\uff22\uff23, Straße", "abc strasse", ["\uff21\uff22\uff23", "Straße"]),  # of full width
+        ("\U0001d407\U0001d41e\U0001d42b ran", "her", ["\U0001d407\U0001d41e\U0001d42b"]),  # bold, as in formulas
         ("nothing here", "xyz", []),
         ("", "word", []),
         ("word", "", []),
