@@ -81,6 +81,12 @@ _ADMITTED: Final = Prepared.of(
     """
     ).bindparams(bindparam("room_ids", type_=ARRAY(Uuid())), bindparam("user_ids", type_=ARRAY(Uuid())))
 )
+_KEPT: Final = room_events.c.data.is_not(null())  # SQL's, not JSON's
+_ACTIVE: Final = Prepared.of(  # for every process asks it some times a second
+    select(rooms).where(
+        rooms.c.id.in_(select(room_events.c.room_id).where(_KEPT, room_events.c.created_at > bindparam("moment")))
+    )
+)
 _FORGET: Final = text(
     """
     UPDATE room_events SET data = NULL, sender_id = NULL, sender_name = '' FROM (
@@ -91,9 +97,6 @@ _FORGET: Final = text(
     WHERE room_events.room_id = chosen.room_id AND room_events.seq = chosen.seq
     """
 )
-
-
-_KEPT: Final = room_events.c.data.is_not(null())  # SQL's, not JSON's
 
 
 def room_values(room: Room) -> dict[str, Any]:
@@ -257,8 +260,7 @@ class PostgresRooms:
 
     async def active_since(self, moment: datetime) -> list[Room]:
         """Rooms with an event younger than that."""
-        active = select(room_events.c.room_id).where(_KEPT, room_events.c.created_at > moment)
-        return [room_from(row) for row in await self._session.all(select(rooms).where(rooms.c.id.in_(active)))]
+        return [room_from(row) for row in await self._session.rows(_ACTIVE, moment=moment)]
 
     async def admitted(self, pairs: Sequence[tuple[RoomId, UserId]]) -> list[Admission]:
         """Of these the ones who may be in the room now."""
