@@ -20,6 +20,8 @@ PAIRED: Final = re.compile(  # runs of what is compared by pairs of characters
     "\uac00-\ud7af"  # Hangul
     "]+"
 )
+_LETTERS: Final = re.compile(r"[^\W_]+")
+_MAY_BE_MARK: Final = re.compile("[\u0300-\u1fff\u20d0-\u20ff\u2cef-\U0010ffff]")  # all marks, and letters too
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
 _STEM_LENGTH: Final = 6  # longer words are compared by their beginnings
 _SHORTEST_STEM: Final = 3
@@ -31,7 +33,7 @@ def terms(text: str) -> list[str]:
     if text.isascii():
         return [_stem(word) for word in _ASCII_WORD.findall(text.lower())]
     found: list[str] = []
-    for word in _words(unicodedata.normalize("NFKC", text).casefold()):
+    for word in runs(unicodedata.normalize("NFKC", text).casefold()):
         position = 0
         for run in PAIRED.finditer(word):
             if run.start() > position:
@@ -52,17 +54,24 @@ def overlap(wanted: Mapping[str, float], text: str) -> float:
     return sum(weight for term, weight in wanted.items() if term in present) / total
 
 
-def _words(text: str) -> Iterator[str]:
+def runs(text: str) -> Iterator[str]:
+    """The words of a text as they stand: letters and digits with the marks upon them."""
+    if not _MAY_BE_MARK.search(text):
+        yield from _LETTERS.findall(text)
+        return
     start: int | None = None
-    for position, character in enumerate(text):
+    end = 0
+    for found in _LETTERS.finditer(text):
+        if start is None or found.start() > end:
+            if start is not None:
+                yield text[start:end]
+            start = found.start()
+        end = found.end()
         # marks belong to the word: without them Devanagari and Thai fall into pieces
-        if character.isalnum() or (start is not None and unicodedata.category(character)[0] == "M"):
-            start = position if start is None else start
-        elif start is not None:
-            yield text[start:position]
-            start = None
+        while end < len(text) and unicodedata.category(text[end])[0] == "M":
+            end += 1
     if start is not None:
-        yield text[start:]
+        yield text[start:end]
 
 
 @lru_cache(maxsize=20_000)

@@ -18,6 +18,7 @@ from typing import Final
 import qdrant_edge as edge
 
 from adapters.qdrant.languages import script_language
+from adapters.words import runs
 
 _STOP_WORDS: Final = {
     "ar": edge.Language.Arabic,
@@ -132,7 +133,11 @@ def words(text: str, language: str | None) -> Iterator[str]:
     if language == "tr":
         text = text.translate(_TURKISH)
     text = _DROPPED.sub("", unicodedata.normalize("NFKC", text).casefold())
-    for word in _runs(unicodedata.normalize("NFC", text)):
+    text = unicodedata.normalize("NFC", text)
+    if not _UNSPACED.search(text):
+        yield from (word[:_LONGEST] for word in runs(text))
+        return
+    for word in runs(text):
         place = 0
         for run in _UNSPACED.finditer(word):
             if run.start() > place:
@@ -141,19 +146,6 @@ def words(text: str, language: str | None) -> Iterator[str]:
             place = run.end()
         if place < len(word):
             yield word[place:][:_LONGEST]
-
-
-def _runs(text: str) -> Iterator[str]:
-    start: int | None = None
-    for place, character in enumerate(text):
-        # marks belong to the word: without them Devanagari falls into pieces
-        if character.isalnum() or (start is not None and unicodedata.category(character)[0] == "M"):
-            start = place if start is None else start
-        elif start is not None:
-            yield text[start:place]
-            start = None
-    if start is not None:
-        yield text[start:]
 
 
 def _pairs(run: str) -> list[str]:
