@@ -10,7 +10,7 @@ kept, and one that holds passages already is used as it is.
 
 Made-up words are common in many passages, and their vectors have no meaning that a graph could follow. With
 `--questions` the DIR is one that `readingroom ingest` or `benchmarks.evaluate` has filled, and is asked what the judged
-sets in FOLDER ask, each question without one of its words, so that none was asked before.
+sets in FOLDER ask, each question with a word of another, so that none was asked before.
 """
 
 import argparse
@@ -108,13 +108,14 @@ def made_up_questions() -> Iterator[str]:
 
 
 def judged_questions(folder: Path) -> Iterator[str]:
-    """In any order, each without one of its words."""
+    """In any order, each with a word of another in the place of one of its own: none is in a cache."""
     found = [words for words in map(str.split, questions(folder)) if FEWEST_WORDS <= len(words) <= MOST_WORDS]
     numbers = np.random.default_rng()
     while True:
         for place in numbers.permutation(len(found)):
-            left_out = numbers.integers(len(found[place]))
-            yield " ".join(word for number, word in enumerate(found[place]) if number != left_out)
+            words, others = [*found[place]], found[numbers.integers(len(found))]
+            words[numbers.integers(len(words))] = others[numbers.integers(len(others))]
+            yield " ".join(words)
 
 
 async def graph_built(host: Host) -> None:
