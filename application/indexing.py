@@ -16,12 +16,12 @@ from domain.chunking import cut
 from domain.documents import Document, Failure, FailureCode
 from domain.errors import NotFound
 from domain.ids import chunk_id
+from domain.packing import SLACK
 from domain.passages import Chunk, Page, ParsedDocument
 from domain.surroundings import surroundings
 from domain.titles import below_title
 
 BATCH: Final = 128  # chunks embedded and written at once: bounds memory, lets a query in between
-_SLACK: Final = 16  # tokens by which a sum of counts may be short of the count of what is joined
 IN_FLIGHT: Final = 2  # batches under way: one is embedded while the other is written
 
 
@@ -114,7 +114,7 @@ def _to_embed(index: Index, document: Document, chunks: Sequence[Chunk]) -> list
     near = [
         place
         for place, (chunk, head) in enumerate(zip(chunks, above, strict=True))
-        if chunk.token_count + tokens[head] + _SLACK > window
+        if chunk.token_count + tokens[head] + SLACK > window
     ]
     counts = index.tokens.count([titled[place] for place in near])
     too_long = {place for place, count in zip(near, counts, strict=True) if count > window}

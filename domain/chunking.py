@@ -11,7 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from domain.ids import DocumentId, chunk_id
-from domain.packing import CountTokens, Measure, Packer, Piece, Unit
+from domain.packing import SLACK, CountTokens, Measure, Packer, Piece, Unit
 from domain.pages import PageIndex
 from domain.passages import Block, BlockKind, Chunk, ParsedDocument, below_headings
 from domain.sentences import sentences, trimmed
@@ -153,9 +153,15 @@ class _Cutter:
         return wanted
 
     def fitted(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """Pieces whose true length fits: sums of counts are only near it for some tokenizers."""
+        """Pieces whose true length fits: sums of counts are only near it for some tokenizers.
+
+        It is measured where the sum is near the window; to count tokens is half of the work of cutting.
+        """
         done: list[Piece] = []
-        waiting = list(pieces)
+        waiting: list[Piece] = []
+        for piece in pieces:
+            fits = self._measure.fits(piece.most_tokens + SLACK, piece.path)
+            (done if fits else waiting).append(piece)
         while waiting:
             embedded = [below_headings(piece.path, self._text[piece.start : piece.end]) for piece in waiting]
             next_round: list[Piece] = []

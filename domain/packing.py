@@ -10,6 +10,7 @@ from domain.passages import BlockKind
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
+SLACK: Final = 16  # tokens by which a sum of counts may be short of the count of what is joined
 _HEADING_SHARE: Final = 4  # headings may take one such part of the embedder's window
 _SMALL_SHARE: Final = 4  # a piece below such a part of the target is joined to its neighbour
 _HEADING_CHARS: Final = 300
@@ -56,6 +57,11 @@ class Piece:
     def tokens(self) -> int:
         """The sum of its units': near its true length."""
         return sum(unit.tokens for unit in self.units)
+
+    @property
+    def most_tokens(self) -> int:
+        """What it can have: for some tokenizers white space between units counts too, a token a character."""
+        return self.tokens + self.end - self.start - sum(unit.end - unit.start for unit in self.units)
 
     @property
     def own(self) -> tuple[Unit, ...]:

@@ -206,7 +206,7 @@ BLOCKS = st.lists(
 @given(
     blocks=BLOCKS,
     holes=st.booleans(),
-    sizes=st.sampled_from([(8, 10, 3), (12, 12, 0), (5, 30, 4)]),
+    sizes=st.sampled_from([(8, 10, 3), (12, 12, 0), (5, 30, 4), (20, 60, 4), (60, 90, 10)]),
     count=st.sampled_from([words, characters, clipped_words]),
 )
 def test_whatever_the_document_the_promises_hold(
