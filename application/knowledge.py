@@ -66,7 +66,8 @@ class SearchPassages:
     - Passages that hold what stands in quotation marks, to the letter but for case and white space, come first; a query
       that is nothing else finds them alone.
     - Of passages that say the same the best is shown once.
-    - A question too short to tell its language is taken to be in the one that most documents are in.
+    - A question that does not tell its language, as a few words often do, is taken to be in the one that nearly all
+      documents of the searched collections are in, if its letters are those of that language.
     - Question and passages are compared by one generation of the index, whatever takes its place meanwhile.
     - When the embedder is down, a hybrid search goes on by words alone and says so in `mode`.
     - With `rerank` the best passages are read once more, each beside the query, and put into a new order; `reranked`
@@ -109,7 +110,7 @@ class SearchPassages:
                 self.log.warning("search_without_embedder")
                 mode = SearchMode.KEYWORD
         within = _narrowed(actor, filters or SearchFilters())
-        language = self.languages.detect(words) or await self._usual_language(actor, within)
+        language = self.languages.detect(words) or await self._usual_language(actor, within, words)
         question = VectorQuery(mode=mode, text=words, dense=dense, language=language, filter=within, limit=limit)
         reranker = self.reranker if rerank else None
         read = limit if reranker is None else max(limit, RERANKED)
@@ -129,9 +130,10 @@ class SearchPassages:
             reranked=anew is not None,
         )
 
-    async def _usual_language(self, actor: Actor, within: PassageFilter) -> str | None:
+    async def _usual_language(self, actor: Actor, within: PassageFilter, words: str) -> str | None:
         asked = within.readable if within.collection_ids is None else within.readable & within.collection_ids
-        return await self.usual_languages(actor.workspace_id, asked) if asked else None
+        usual = await self.usual_languages(actor.workspace_id, asked) if asked else None
+        return usual if usual is not None and self.languages.may_be(words, usual) else None
 
     async def _reranked(self, reranker: Reranker, words: str, found: _Found) -> _Found | None:
         """The same in the reranker's order and with its scores; None when it does not answer."""
@@ -173,7 +175,9 @@ class SearchPassages:
         """Those that hold the phrases, then the rest; where none does, those that the phrases' words alone find."""
         holding, others = _parted(found, wanted)
         if not holding:
-            words = evolve(question, mode=SearchMode.KEYWORD, text=" ".join(wanted), dense=None, limit=POOL)
+            text = " ".join(wanted)
+            language = self.languages.detect(text) or question.language
+            words = evolve(question, mode=SearchMode.KEYWORD, text=text, dense=None, language=language, limit=POOL)
             holding, _ = _parted((await self._ask(actor, index, words))[0], wanted)
         return _in_front(holding, others)
 

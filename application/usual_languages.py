@@ -1,5 +1,6 @@
-"""The language that documents are usually in: that of a question too short to tell its own."""
+"""The language that documents are usually in: that of a question which does not tell its own."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -10,33 +11,40 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.ids import CollectionId, WorkspaceId
 
 SAMPLE: Final = 1000  # youngest documents that are looked at
-MOST: Final = 2 / 3  # of them, from which a language is the usual one
+MOST: Final = 0.9  # of those whose language is known, from which it is the usual one
 MAX_AGE: Final = 300.0  # seconds for which it is remembered
-MAX_ENTRIES: Final = 10_000
-
-_Key = tuple[WorkspaceId, frozenset[CollectionId]]
+MAX_ENTRIES: Final = 1_000  # of which the oldest go first
 
 
 @define(eq=False)
 class UsualLanguages:
-    """What most documents of some collections are in, remembered for five minutes by each process."""
+    """What nearly all documents of some collections are in, remembered for five minutes by each process."""
 
     begin: UnitOfWorkFactory
     now: Callable[[], float] = time.monotonic
-    _known: dict[_Key, tuple[str | None, float]] = field(factory=dict, init=False)
+    _known: dict[bytes, tuple[str | None, float]] = field(factory=dict, init=False)
 
     async def __call__(self, workspace_id: WorkspaceId, collections: frozenset[CollectionId]) -> str | None:
-        """ISO 639-1; None where no language has two thirds, or nothing is there. Raises what the database raises."""
-        key, begun = (workspace_id, collections), self.now()
+        """ISO 639-1; None where no language has nine tenths, or nothing is there. Raises what the database raises."""
+        key, begun = _key(workspace_id, collections), self.now()
         known = self._known.get(key)
         if known is not None and begun < known[1]:
             return known[0]
         async with self.begin(workspace_id) as work:
             counts = await work.documents.languages(workspace_id, collections, limit=SAMPLE)
-        language = max(counts, key=lambda each: counts[each], default=None)
-        if language is not None and counts[language] < MOST * sum(counts.values()):
-            language = None
-        if len(self._known) >= MAX_ENTRIES:
-            self._known.clear()
-        self._known[key] = language, begun + MAX_AGE
-        return language
+        told = {language: count for language, count in counts.items() if language is not None}
+        usual = max(told, key=lambda language: told[language], default=None)
+        if usual is not None and told[usual] < MOST * sum(told.values()):
+            usual = None
+        if counts:  # what is empty may be filled at any moment
+            self._known.pop(key, None)
+            if len(self._known) >= MAX_ENTRIES:
+                del self._known[next(iter(self._known))]
+            self._known[key] = usual, begun + MAX_AGE
+        return usual
+
+
+def _key(workspace_id: WorkspaceId, collections: frozenset[CollectionId]) -> bytes:
+    """Short, however many collections there are."""
+    asked = b"".join(sorted(collection.bytes for collection in collections))
+    return hashlib.blake2b(workspace_id.bytes + asked, digest_size=16).digest()

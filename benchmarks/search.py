@@ -23,6 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,11 @@ async def fill(host: Host, actor: Actor, chunks: int) -> None:
 
 
 async def the_local_one(host: Host) -> tuple[Actor, str]:
-    """The person whose documents `readingroom ingest` has taken in, and a key of theirs."""
+    """The person whose documents `readingroom ingest` has taken in, and a key of theirs for an hour."""
     actor = (await host.use_cases.act_locally()).actor
-    key = await host.use_cases.create_api_key(actor, name="benchmark", scopes={Scope.READ})
+    key = await host.use_cases.create_api_key(
+        actor, name="benchmark", scopes={Scope.READ}, expires_at=datetime.now(UTC) + timedelta(hours=1)
+    )
     return actor, key.secret
 
 
@@ -110,6 +113,8 @@ def made_up_questions() -> Iterator[str]:
 def judged_questions(folder: Path) -> Iterator[str]:
     """In any order, each with a word of another in the place of one of its own: none is in a cache."""
     found = [words for words in map(str.split, questions(folder)) if FEWEST_WORDS <= len(words) <= MOST_WORDS]
+    if not found:
+        raise SystemExit(f"no judged set in {folder} asks anything of {FEWEST_WORDS} to {MOST_WORDS} words")
     numbers = np.random.default_rng()
     while True:
         for place in numbers.permutation(len(found)):

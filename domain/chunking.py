@@ -19,6 +19,7 @@ from domain.sentences import sentences, trimmed
 RULES: Final = 3  # to be raised with every change of what is cut where: indexes are then built anew beside the live
 TARGET_TOKENS: Final = 200  # small enough to be about one thing, and room for headings in a window of 256
 _OVERLAP_SHARE: Final = 5
+_WIDEST_SPACE: Final = 3  # bytes in UTF-8
 _ROWS: Final = {BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW}
 
 
@@ -160,8 +161,7 @@ class _Cutter:
         done: list[Piece] = []
         waiting: list[Piece] = []
         for piece in pieces:
-            fits = self._measure.fits(piece.most_tokens + SLACK, piece.path)
-            (done if fits else waiting).append(piece)
+            (done if self._surely_fits(piece) else waiting).append(piece)
         while waiting:
             embedded = [below_headings(piece.path, self._text[piece.start : piece.end]) for piece in waiting]
             next_round: list[Piece] = []
@@ -176,6 +176,14 @@ class _Cutter:
                 [p for p in waiting if p.end - p.start > 1 or p.path],
             )
         return sorted(done, key=lambda piece: (piece.own[0].start, piece.start))
+
+    def _surely_fits(self, piece: Piece) -> bool:
+        """By the sum, where some tokenizers count a word after a space for one more, and each byte of white space."""
+        text = self._text[piece.start : piece.end]
+        between = len(text) - sum(unit.end - unit.start for unit in piece.units)
+        if not text.isascii():
+            between *= _WIDEST_SPACE
+        return self._measure.fits(piece.tokens + len(piece.units) + between + SLACK, piece.path)
 
     def _smaller(self, piece: Piece) -> Iterator[Piece]:
         if piece.overlap:

@@ -59,11 +59,6 @@ class Piece:
         return sum(unit.tokens for unit in self.units)
 
     @property
-    def most_tokens(self) -> int:
-        """What it can have: for some tokenizers white space between units counts too, a token a character."""
-        return self.tokens + self.end - self.start - sum(unit.end - unit.start for unit in self.units)
-
-    @property
     def own(self) -> tuple[Unit, ...]:
         """The units that are not repeated."""
         return self.units[self.overlap :]

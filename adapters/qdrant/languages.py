@@ -110,6 +110,11 @@ class StopWordLanguages:
         del found[None]
         return found.most_common(1)[0][0] if found else None
 
+    def may_be(self, text: str, language: str) -> bool:
+        """Whether it has words, and the script of none belongs to others."""
+        words = _WORD.findall(text)
+        return bool(words) and all(script_language(word, language) == language for word in words)
+
 
 def _script(code: int) -> str:
     if code < 0x0370:  # noqa: PLR2004 - the end of the Latin blocks

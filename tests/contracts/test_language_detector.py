@@ -25,6 +25,23 @@ def test_a_sentence_is_enough(detector: LanguageDetector, text: str, expected: s
     assert expected == detector.detect(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("notice period", "de", True),
+        ("notice period", "zh", False),
+        ("学习", "zh", True),
+        ("学习", "en", False),
+        ("notice 学习", "zh", False),
+        ("4711 -- 3.14", "de", False),
+        ("", "de", False),
+    ],
+)
+def test_letters_rule_languages_out(detector: LanguageDetector, text: str, language: str, *, expected: bool) -> None:
+    """What has no words may be in none."""
+    assert detector.may_be(text, language) is expected
+
+
 @pytest.mark.parametrize("text", ["", "4711 -- 3.14", "🚀"])
 def test_nothing_decides(detector: LanguageDetector, text: str) -> None:
     """A text without words is in no language."""

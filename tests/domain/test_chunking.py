@@ -183,6 +183,29 @@ def test_settings_that_cannot_work_are_refused() -> None:
         cut_small(document(prose("x")), target=40, window=30)
 
 
+def bytes_between_words(texts: Sequence[str]) -> list[int]:
+    """As tokenizers of bytes may count: white space too, and one more for a capital that does not begin the text."""
+    return [
+        one + sum(len(space.encode()) for space in re.findall(r"\s", text)) + len(re.findall(r"\s[A-Z]", text))
+        for one, text in zip(words(texts), texts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("length", range(2, 24))
+@pytest.mark.parametrize("end", [". ", ".\n", ".\u3000", "?!\u3000"])
+def test_what_is_joined_may_count_for_more_than_its_parts(length: int, end: str) -> None:
+    """No passage leaves the window, however many sentences it takes to fill one."""
+    chunks = cut(
+        document(prose(f"Ab{' ab' * (length - 1)}{end}" * 300)),
+        document_id=DOCUMENT,
+        revision=1,
+        count_tokens=bytes_between_words,
+        max_tokens=254,
+    )
+
+    assert max(bytes_between_words([chunk.text_to_embed for chunk in chunks])) <= 254
+
+
 def test_a_small_window_makes_small_passages() -> None:
     """Without settings the target follows the embedder."""
     chunks = cut(

@@ -128,3 +128,7 @@ class FakeLanguages:
         if words & {"der", "die", "das", "und", "ist"}:
             return "de"
         return "en" if words & {"the", "and", "of", "is", "to"} else None
+
+    def may_be(self, text: str, language: str) -> bool:
+        letters = re.findall(r"[^\W\d_]", text)
+        return bool(letters) and all((language == "zh") == ("\u4e00" <= letter <= "\u9fff") for letter in letters)
