@@ -34,6 +34,7 @@ from entrypoints.rate_limits import DEFAULTS, RateLimits
 from entrypoints.setting_values import MIB, Duration, OptionalSecret, Size, Words, one_of_schemes, parse_list
 
 PREFIX: Final = "READINGROOM_"
+SERVER_KEY: Final = f"{PREFIX}API_KEY"  # no setting: who asks a server by `--server` shows it
 SECRETS_DIR: Final = Path("/run/secrets")
 _ACCEPTED: Final = {"int_parsing": "accepted: a whole number", "bool_parsing": "accepted: true or false"}  # by problem
 
@@ -359,5 +360,5 @@ def mask_url(url: str) -> str:
 
 def unknown_variables() -> list[str]:
     """Variables with our prefix that mean nothing: most likely misspelt."""
-    known = {variable_of(name) for name in Settings.model_fields}
+    known = {SERVER_KEY, *(variable_of(name) for name in Settings.model_fields)}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 import httpx
 from attrs import frozen
@@ -16,10 +15,8 @@ from entrypoints.cli.ingest import Outcome, ingest
 from entrypoints.cli.output import note
 from entrypoints.cli.watching import Stamp, watch
 from entrypoints.host import Host, open_host
-from entrypoints.settings import Settings, SettingsError
+from entrypoints.settings import SERVER_KEY, Settings, SettingsError
 from entrypoints.worker import working
-
-SERVER_KEY: Final = "READINGROOM_API_KEY"
 
 
 async def run_worker_until_stopped(settings: Settings) -> None:
