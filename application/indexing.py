@@ -16,7 +16,7 @@ from domain.chunking import cut
 from domain.documents import Document, Failure, FailureCode
 from domain.errors import NotFound
 from domain.ids import chunk_id
-from domain.packing import SLACK
+from domain.packing import SLACK, Measure
 from domain.passages import Chunk, Page, ParsedDocument
 from domain.surroundings import surroundings
 from domain.titles import below_title
@@ -106,17 +106,15 @@ async def write(index: Index, document: Document, chunks: Sequence[Chunk], tell:
 def _to_embed(index: Index, document: Document, chunks: Sequence[Chunk]) -> list[str]:
     """What vectors are made of: each passage below its document's title, where the model's window has room for both."""
     title, window = document.spoken_title, index.tokens.max_tokens
+    measure = Measure(title, index.tokens.count, window)
     plain = [chunk.text_to_embed for chunk in chunks]
     titled = [below_title(title, text) for text in plain]
-    above = ["\n".join((title, *chunk.heading_path)) for chunk in chunks]
-    heads = list(dict.fromkeys(above))
-    tokens = dict(zip(heads, index.tokens.count(heads), strict=True))
     near = [
         place
-        for place, (chunk, head) in enumerate(zip(chunks, above, strict=True))
-        if chunk.token_count + tokens[head] + SLACK > window
+        for place, chunk in enumerate(chunks)
+        if not measure.fits(chunk.token_count + SLACK, (title, *chunk.heading_path))
     ]
-    counts = index.tokens.count([titled[place] for place in near])
+    counts = measure.count([titled[place] for place in near])
     too_long = {place for place, count in zip(near, counts, strict=True) if count > window}
     return [plain[place] if place in too_long else text for place, text in enumerate(titled)]
 

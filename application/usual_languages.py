@@ -9,9 +9,9 @@ from attrs import define, field
 
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.ids import CollectionId, WorkspaceId
+from domain.languages import usual_language
 
 SAMPLE: Final = 1000  # youngest documents that are looked at
-MOST: Final = 0.9  # of those whose language is known, from which it is the usual one
 MAX_AGE: Final = 300.0  # seconds for which it is remembered
 MAX_ENTRIES: Final = 1_000  # of which the oldest go first
 
@@ -32,10 +32,7 @@ class UsualLanguages:
             return known[0]
         async with self.begin(workspace_id) as work:
             counts = await work.documents.languages(workspace_id, collections, limit=SAMPLE)
-        told = {language: count for language, count in counts.items() if language is not None}
-        usual = max(told, key=lambda language: told[language], default=None)
-        if usual is not None and told[usual] < MOST * sum(told.values()):
-            usual = None
+        usual = usual_language(counts)
         if counts:  # what is empty may be filled at any moment
             self._known.pop(key, None)
             if len(self._known) >= MAX_ENTRIES:

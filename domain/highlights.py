@@ -130,6 +130,7 @@ def _terms(query: str) -> _Terms:
 @lru_cache(maxsize=8192)
 def fold(word: str) -> str:
     """Without case and accents, cut to a sane length."""
+    # capitals of formulas are letters with a case only once they are decomposed
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", word[:_LONGEST_WORD]).casefold())
     plain = "".join(c for c in decomposed if unicodedata.category(c) != "Mn" or c >= "\u0370")
     return unicodedata.normalize("NFC", plain)

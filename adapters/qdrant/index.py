@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import httpx
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.api_client import AsyncMiddlewareT, SendAsync
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
@@ -178,7 +178,6 @@ class QdrantIndex:
     async def search(self, workspace_id: WorkspaceId, query: VectorQuery) -> list[VectorHit]:
         """See the port. A hybrid query without a vector is a keyword query."""
         condition = filters.of_search(workspace_id, query.filter)
-        query = evolve(query, language=query.language or _language_of(query.text))
         request = None if condition is None or query.limit < 1 else self._request(query, condition)
         if request is None:
             return []
@@ -322,13 +321,6 @@ def _rarity_within(condition: models.Filter) -> models.SearchParams:
     in one language stay so beside documents in others.
     """
     return models.SearchParams(idf=models.IdfCorpusParams(corpus=condition))
-
-
-def _language_of(text: str) -> str | None:
-    # late: processes that never search or index need not load the engine
-    from adapters.qdrant.languages import language_of
-
-    return language_of(text)
 
 
 def _sparse_passage(chunk: IndexedChunk) -> models.SparseVector:

@@ -55,7 +55,7 @@ class VectorQuery:
     mode: SearchMode
     text: str
     dense: Vector | None
-    language: str | None
+    language: str | None  # ISO 639-1, of the text; None where that is not known
     filter: PassageFilter
     limit: int
 

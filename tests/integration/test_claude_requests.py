@@ -92,6 +92,13 @@ class TestAddresses:
         assert record.headers["authorization"] == f"Bearer {claude_key}"
 
 
+def strict_sdk(emulator: ClaudeEmulator, key: str) -> anthropic.AsyncAnthropic:
+    """The SDK, refusing what it does not know."""
+    return anthropic.AsyncAnthropic(
+        api_key=key, base_url=emulator.url, max_retries=0, open_telemetry=False, _strict_response_validation=True
+    )
+
+
 class TestDrift:
     @pytest.mark.parametrize(
         "scenario",
@@ -144,13 +151,7 @@ class TestDrift:
                 }
             ],
         }
-        async with anthropic.AsyncAnthropic(
-            api_key=claude_key,
-            base_url=claude_emulator.url,
-            max_retries=0,
-            open_telemetry=False,
-            _strict_response_validation=True,
-        ) as client:
+        async with strict_sdk(claude_emulator, claude_key) as client:
             if streamed:
                 async with client.messages.stream(**request) as stream:
                     message = await stream.get_final_message()
@@ -162,13 +163,7 @@ class TestDrift:
     async def test_it_would_notice(self, claude_emulator: ClaudeEmulator, claude_key: str) -> None:
         """Strict validation refuses what the SDK does not know (or the test above proves nothing)."""
         claude_emulator.script(claude_key, Scenario(reply="unknown"), refuses(400, "invalid_request_error"))
-        async with anthropic.AsyncAnthropic(
-            api_key=claude_key,
-            base_url=claude_emulator.url,
-            max_retries=0,
-            open_telemetry=False,
-            _strict_response_validation=True,
-        ) as client:
+        async with strict_sdk(claude_emulator, claude_key) as client:
             with pytest.raises(anthropic.APIResponseValidationError):
                 async with client.messages.stream(
                     model="claude-sonnet-5-5", max_tokens=10, messages=[{"role": "user", "content": "Hi"}]
